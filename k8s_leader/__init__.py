@@ -1,0 +1,3 @@
+"""
+Run exactly one active replica of anything on Kubernetes.
+"""
