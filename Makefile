@@ -1,0 +1,42 @@
+# Thin on purpose: every target is one script. Needs Python 3.11+ and nothing else;
+# PYTHON=... chooses the interpreter, ARGS=... is handed on.
+.PHONY: help demo test unit check fix bench lock docs env
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    see candidates elect a leader on this machine (ARGS=--kubernetes: on a cluster)"
+	@echo "make test    make the environment, run every check and every test"
+	@echo "make unit    the fast tests only       (ARGS=... goes to pytest)"
+	@echo "make check   formats, lint, types, layers, versions"
+	@echo "make fix     repair what can be repaired by machine"
+	@echo "make bench   compare with other electors on one API server"
+	@echo "make docs    write the generated pages again"
+	@echo "make lock    pin the requirements again"
+
+demo:
+	@python=$$(.ci/python) && "$$python" .ci/env.py demo
+	@.venv-demo/bin/k8s-leader demo $(ARGS)
+
+env:
+	@python=$$(.ci/python) && "$$python" .ci/env.py dev
+
+test: env
+	@.ci/test
+
+unit: env
+	@.venv/bin/python -m pytest tests/unit -q $(ARGS)
+
+check: env
+	@.ci/check
+
+fix: env
+	@.ci/fix
+
+bench: env
+	@.venv/bin/python -m bench $(ARGS)
+
+docs: env
+	@.venv/bin/python docs/write_settings.py
+
+lock: env
+	@.ci/lock
