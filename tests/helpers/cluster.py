@@ -1,0 +1,515 @@
+"""
+A real etcd and a real kube-apiserver on loopback, for the tests marked ``kube``.
+
+What is real: storage, resource versions, watches, admission, validation, RBAC, and
+service-account tokens from TokenRequest. What is missing: controllers, scheduler and
+nodes. So nothing creates default service accounts, deletes namespaces or runs pods.
+
+All calls block; they use the standard library only, so that the tests do not judge
+the client by itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import itertools
+import json
+import secrets
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.helpers.lifeline import Lifeline
+from tests.helpers.process import ManagedProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = ["LEASE_RULES", "ApiError", "ApiServer"]
+
+ISSUER = "https://kubernetes.default.svc"
+LEASE_RULES: tuple[dict[str, list[str]], ...] = (
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "verbs": ["create", "get", "list", "watch", "update"],
+    },
+)
+"""What a candidate needs in its namespace."""
+
+_READY_TIMEOUT = 90.0
+_AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {
+            "level": "Metadata",
+            "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}],
+        },
+        {"level": "None"},
+    ],
+}
+
+
+class ApiError(Exception):
+    """
+    The API server answered with an error status.
+    """
+
+    def __init__(self, *, method: str, path: str, status: int, body: str) -> None:
+        super().__init__(f"{method} {path}: {status} {body[:500]}")
+        self.status = status
+        self.body = body
+
+
+class ApiServer:
+    """
+    A control plane of one etcd and one API server, with RBAC and an admin.
+
+    Usage: ``with ApiServer(CLUSTER.build()) as api: ...``
+
+    Attributes:
+        url: https address on 127.0.0.1; stays the same across restarts.
+        admin_token: bearer token of a member of system:masters.
+        ca_file: certificate that the server shows (it signs itself).
+        folder: temporary folder of everything here; removed at the end.
+        server, etcd: the two processes, each with freeze, thaw, kill.
+    """
+
+    def __init__(
+        self,
+        binary: Path,
+        *,
+        audit: bool = False,
+        durable: bool = False,
+        flags: Sequence[str] = (),
+    ) -> None:
+        """
+        Prepare; `start` (or the context manager) starts.
+
+        Args:
+            binary: the multi-call binary of tests/cluster.
+            audit: write each request on Leases to `audit_log`.
+            durable: let etcd sync its writes to the disk, as in production.
+            flags: more flags for the API server.
+        """
+        self.folder = Path(tempfile.mkdtemp(prefix="k8s-leader-api-"))
+        self.lifeline = Lifeline()
+        self.lifeline.add_folder(self.folder)
+        self.admin_token = secrets.token_hex(16)
+        self.audit_log = self.folder / "audit.log"
+        self._binary = binary
+        self._audit = audit
+        self._durable = durable
+        self._flags = list(flags)
+        self._numbers = itertools.count(1)
+        self._write_secrets()
+        self._make_processes()
+
+    # -- life ---------------------------------------------------------------
+
+    def start(self) -> None:
+        """
+        Start both processes and wait until the API server is ready (1 to 3 s).
+
+        Raises:
+            TimeoutError: it never became ready; the logs are in the message.
+        """
+        for attempt in range(3):
+            self.etcd.start()
+            self.server.start()
+            if self.wait_ready():
+                return
+            if attempt < 2 and self._port_was_taken():
+                self.kill()
+                self.etcd.kill()
+                self._make_processes()
+        raise TimeoutError(
+            f"kube-apiserver is not ready\n{self.server.tail()}\n{self.etcd.tail()}"
+        )
+
+    def stop(self) -> None:
+        """
+        End everything and remove its files. May be called twice.
+        """
+        self.server.kill()
+        self.etcd.kill()
+        self.lifeline.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def freeze(self) -> None:
+        """
+        Freeze the API server: an outage in which requests hang.
+        """
+        self.server.freeze()
+
+    def thaw(self) -> None:
+        """
+        End a `freeze`.
+        """
+        self.server.thaw()
+
+    def kill(self) -> None:
+        """
+        Kill the API server: an outage in which connections are refused.
+        """
+        self.server.kill()
+
+    def restart(self) -> None:
+        """
+        Start the API server again on the same port, killing it first if it runs.
+        """
+        self.server.kill()
+        self._start_server()
+
+    def save_store(self) -> Path:
+        """
+        Copy etcd's data, restarting both processes, and return the copy.
+        """
+        copy = self.folder / f"saved-{next(self._numbers)}"
+        self._exchange_store(source=self.folder / "etcd", target=copy)
+        return copy
+
+    def restore_store(self, copy: Path) -> None:
+        """
+        Roll the store back to a copy from `save_store`, as a restored backup does.
+        """
+        self._exchange_store(source=copy, target=self.folder / "etcd")
+
+    def wait_ready(self, *, timeout: float = _READY_TIMEOUT) -> bool:
+        """
+        Wait until the server answers on /readyz; False if it ended or took too long.
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if not self.server.is_running or not self.etcd.is_running:
+                return False
+            try:
+                self.request("GET", "/readyz", timeout=2)
+            except (OSError, ApiError, http.client.HTTPException):
+                time.sleep(0.02)
+            else:
+                return True
+        return False
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- calls --------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        token: str | None = None,
+        timeout: float = 30.0,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        """
+        Send one request, as admin unless a token is given, and return the JSON.
+
+        Raises:
+            ApiError: any status from 400 on.
+            OSError: no answer.
+        """
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {token or self.admin_token}",
+                "Content-Type": content_type,
+                "Accept": "application/json",
+            },
+        )
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=self._tls()),
+        )
+        try:
+            with opener.open(request, timeout=timeout) as reply:
+                text = reply.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ApiError(
+                    method=method,
+                    path=path,
+                    status=error.code,
+                    body=error.read().decode(errors="replace"),
+                ) from None
+        return dict(json.loads(text)) if text.startswith("{") else {"text": text}
+
+    def lease_path(self, namespace: str, name: str = "") -> str:
+        """
+        Return the path of a Lease, or of the collection without a name.
+        """
+        base = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        return f"{base}/{name}" if name else base
+
+    def lease(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """
+        Read a Lease, None when there is none.
+        """
+        try:
+            return self.request("GET", self.lease_path(namespace, name))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def audit_events(self) -> list[dict[str, Any]]:
+        """
+        Return the requests on Leases so far (needs ``audit=True``).
+        """
+        lines = self.audit_log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    # -- things to test with ------------------------------------------------
+
+    def create_namespace(self, prefix: str = "test") -> str:
+        """
+        Create a namespace with a fresh name and return the name.
+        """
+        name = f"{prefix}-{secrets.token_hex(4)}"
+        self.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        return name
+
+    def service_account(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        rules: Iterable[Mapping[str, Any]] = (),
+        expiration_seconds: int = 3600,
+    ) -> str:
+        """
+        Create a ServiceAccount with a Role of these rules, and return a token of it.
+
+        The API server takes a while to see a new binding, so this waits until the
+        first verb of the first rule is allowed.
+        """
+        account = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        self.request("POST", account, {"metadata": {"name": name}})
+        rules = list(rules)
+        token = self.token(namespace, name, expiration_seconds=expiration_seconds)
+        if rules:
+            self._grant(namespace, name, rules=rules, token=token)
+        return token
+
+    def token(
+        self, namespace: str, name: str, *, expiration_seconds: int = 3600
+    ) -> str:
+        """
+        Return another token of a ServiceAccount (TokenRequest; 600 s at least).
+        """
+        reply = self.request(
+            "POST",
+            f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
+            {
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenRequest",
+                "spec": {"expirationSeconds": expiration_seconds},
+            },
+        )
+        return str(reply["status"]["token"])
+
+    def kubeconfig(
+        self,
+        token: str | None = None,
+        *,
+        namespace: str | None = None,
+        server: str | None = None,
+    ) -> Path:
+        """
+        Write a kubeconfig and return its path.
+
+        Args:
+            token: bearer token; the admin's if None.
+            namespace: namespace of the context, if any.
+            server: another address, such as a proxy's on 127.0.0.1.
+        """
+        context: dict[str, str] = {"cluster": "test", "user": "test"}
+        if namespace:
+            context["namespace"] = namespace
+        certificate = base64.b64encode(self.ca_file.read_bytes()).decode()
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "contexts": [{"name": "test", "context": context}],
+            "clusters": [
+                {
+                    "name": "test",
+                    "cluster": {
+                        "server": server or self.url,
+                        "certificate-authority-data": certificate,
+                    },
+                }
+            ],
+            "users": [{"name": "test", "user": {"token": token or self.admin_token}}],
+        }
+        path = self.folder / f"kubeconfig-{next(self._numbers)}"
+        path.write_text(json.dumps(config, indent=1))
+        path.chmod(0o600)
+        return path
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        """
+        A kubeconfig that may do everything.
+        """
+        return self.kubeconfig()
+
+    # -- inside -------------------------------------------------------------
+
+    def _grant(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        rules: list[Mapping[str, Any]],
+        token: str,
+    ) -> None:
+        base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+        metadata = {"name": name}
+        self.request("POST", f"{base}/roles", {"metadata": metadata, "rules": rules})
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+        subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+        self.request(
+            "POST",
+            f"{base}/rolebindings",
+            {"metadata": metadata, "roleRef": role, "subjects": [subject]},
+        )
+        attributes: dict[str, Any] = {
+            "namespace": namespace,
+            "verb": rules[0]["verbs"][0],
+            "group": rules[0]["apiGroups"][0],
+            "resource": rules[0]["resources"][0],
+        }
+        if rules[0].get("resourceNames"):
+            attributes["name"] = rules[0]["resourceNames"][0]
+        self._wait_allowed(attributes, token=token)
+
+    def _wait_allowed(self, attributes: dict[str, Any], *, token: str) -> None:
+        review = {"spec": {"resourceAttributes": attributes}}
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if self.request("POST", path, review, token=token)["status"]["allowed"]:
+                return
+            time.sleep(0.02)
+        raise TimeoutError(f"the Role was never effective: {attributes}")
+
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca_file))
+
+    def _write_secrets(self) -> None:
+        (self.folder / "tokens.csv").write_text(
+            f'{self.admin_token},admin,admin,"system:masters"\n'
+        )
+        (self.folder / "audit.json").write_text(json.dumps(_AUDIT_POLICY))
+        key = self.folder / "sa.key"
+        openssl = ["openssl", "genrsa", "-out", str(key), "2048"]
+        subprocess.run(openssl, check=True, capture_output=True)
+        public = ["openssl", "rsa", "-in", str(key), "-pubout"]
+        subprocess.run(
+            [*public, "-out", str(self.folder / "sa.pub")],
+            check=True,
+            capture_output=True,
+        )
+
+    def _make_processes(self) -> None:
+        port, client_port, peer_port = _free_ports(3)
+        self.url = f"https://127.0.0.1:{port}"
+        self.ca_file = self.folder / "certs" / "apiserver.crt"
+        self.etcd = ManagedProcess(
+            self._etcd_argv(client_port=client_port, peer_port=peer_port),
+            executable=self._binary,
+            log=self.folder / "etcd.log",
+            lifeline=self.lifeline,
+        )
+        self.server = ManagedProcess(
+            self._server_argv(port=port, client_port=client_port),
+            executable=self._binary,
+            log=self.folder / "kube-apiserver.log",
+            lifeline=self.lifeline,
+        )
+
+    def _etcd_argv(self, *, client_port: int, peer_port: int) -> list[str]:
+        client = f"http://127.0.0.1:{client_port}"
+        peer = f"http://127.0.0.1:{peer_port}"
+        argv = ["etcd", "--name=default", f"--data-dir={self.folder / 'etcd'}"]
+        argv += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
+        argv += [f"--listen-peer-urls={peer}", f"--initial-cluster=default={peer}"]
+        argv += [f"--initial-advertise-peer-urls={peer}", "--log-level=warn"]
+        if not self._durable:
+            argv.append("--unsafe-no-fsync")
+        return argv
+
+    def _server_argv(self, *, port: int, client_port: int) -> list[str]:
+        folder = self.folder
+        argv = [
+            "kube-apiserver",
+            f"--etcd-servers=http://127.0.0.1:{client_port}",
+            f"--secure-port={port}",
+            "--bind-address=127.0.0.1",
+            f"--cert-dir={folder / 'certs'}",
+            f"--service-account-key-file={folder / 'sa.pub'}",
+            f"--service-account-signing-key-file={folder / 'sa.key'}",
+            f"--service-account-issuer={ISSUER}",
+            f"--token-auth-file={folder / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            "--service-cluster-ip-range=10.96.0.0/16",
+        ]
+        if self._audit:
+            argv += [
+                f"--audit-policy-file={folder / 'audit.json'}",
+                f"--audit-log-path={self.audit_log}",
+            ]
+        return argv + self._flags
+
+    def _port_was_taken(self) -> bool:
+        logs = self.server.tail() + self.etcd.tail()
+        return "address already in use" in logs
+
+    def _start_server(self) -> None:
+        self.server.start()
+        if not self.wait_ready():
+            raise TimeoutError(f"kube-apiserver is not ready\n{self.server.tail()}")
+
+    def _exchange_store(self, *, source: Path, target: Path) -> None:
+        self.server.kill()
+        self.etcd.kill()
+        if target.exists():
+            shutil.rmtree(target)
+        shutil.copytree(source, target)
+        self.etcd.start()
+        self._start_server()
+
+
+def _free_ports(count: int) -> list[int]:
+    # All are held until all are known, so that they differ from each other.
+    holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(holder.getsockname()[1]) for holder in holders]
+    for holder in holders:
+        holder.close()
+    return ports

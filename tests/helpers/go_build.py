@@ -1,0 +1,222 @@
+"""
+Builds the Go programs of the tests once and keeps them outside the repository.
+
+A binary is found again by the content of everything it was made of: the module's
+Go files, go.mod, go.sum, the flags and the version of Go. Builds are serialised by
+a file lock and end in a rename, so that concurrent test runs share one build and
+nobody ever sees half a file.
+
+Without a Go toolchain a binary that an earlier build left in the cache is used.
+
+Run ``python -m tests.helpers.go_build`` to build all of them ahead of time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["CLUSTER", "PEERS", "GoBuildError", "GoProgram", "NoGoError"]
+
+TESTS = Path(__file__).resolve().parent.parent
+KUBERNETES_VERSION = "1.34.4"
+_REPORT_EVERY = 10.0
+_BUILD_TIMEOUT = 1800.0
+
+
+class GoBuildError(RuntimeError):
+    """
+    The Go compiler refused; its output is the message.
+    """
+
+
+class NoGoError(RuntimeError):
+    """
+    There is neither a Go toolchain nor a binary from an earlier build.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} needs Go >= 1.24 on the PATH to be built once "
+            "(then: python -m tests.helpers.go_build)"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoProgram:
+    """
+    One Go module of this repository that becomes one binary.
+    """
+
+    name: str
+    source: Path
+    ldflags: str = "-s -w"
+
+    def ready(self) -> Path | None:
+        """
+        Return the binary if it can be had without building, else None.
+        """
+        go = shutil.which("go")
+        if go:
+            path = self._path(_go_version(go))
+            return path if path.exists() else None
+        found = sorted(self._folder().glob(f"*/{self.name}"))
+        return found[-1] if found else None
+
+    def can_be_had(self) -> bool:
+        """
+        Tell whether `build` has a chance.
+        """
+        return shutil.which("go") is not None or self.ready() is not None
+
+    def build(self, *, progress: Callable[[str], None] | None = None) -> Path:
+        """
+        Return the binary, building it first when it is not in the cache.
+
+        Args:
+            progress: told a line now and then while a build runs.
+
+        Raises:
+            NoGoError: nothing to build with, and nothing built before.
+            GoBuildError: the build failed.
+        """
+        found = self.ready()
+        if found:
+            return found
+        go = shutil.which("go")
+        if go is None:
+            raise NoGoError(self.name)
+        target = self._path(_go_version(go))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target.parent / "lock"):
+            if not target.exists():
+                self._build(go, target=target, progress=progress or (lambda _: None))
+        return target
+
+    def _build(self, go: str, *, target: Path, progress: Callable[[str], None]) -> None:
+        started = time.monotonic()
+        progress(f"building {self.name} with Go, once (a few minutes when all is new)")
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            temporary = Path(folder) / self.name
+            command = [go, "build", "-v", "-trimpath", "-ldflags", self.ldflags]
+            command += ["-o", str(temporary), "."]
+            lines = _run_reporting(
+                command, cwd=self.source, name=self.name, progress=progress
+            )
+            if not temporary.exists():
+                tail = "\n".join(lines[-30:])
+                raise GoBuildError(f"go build of {self.name} failed:\n{tail}")
+            temporary.rename(target)
+        progress(f"built {self.name} in {time.monotonic() - started:.0f} s")
+
+    def _path(self, version: str) -> Path:
+        return self._folder() / version / self.name
+
+    def _folder(self) -> Path:
+        digest = hashlib.sha256(self.ldflags.encode())
+        for path in sorted([*self.source.glob("*.go"), *self.source.glob("go.*")]):
+            content = path.read_bytes()
+            digest.update(f"\0{path.name}\0{len(content)}\0".encode())
+            digest.update(content)
+        return cache_folder() / f"{self.name}-{digest.hexdigest()[:20]}"
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """
+    Return the folder of the binaries; it survives the checkout.
+    """
+    base = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "k8s-leader" / "go"
+
+
+CLUSTER = GoProgram(
+    name="kube-apiserver",
+    source=TESTS / "cluster",
+    ldflags=(
+        "-s -w"
+        f" -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
+        " -X k8s.io/component-base/version.gitMajor=1"
+        " -X k8s.io/component-base/version.gitMinor=34"
+    ),
+)
+PEERS = GoProgram(name="client-go-elector", source=TESTS / "peers")
+
+
+def _go_version(go: str) -> str:
+    # `go version` also knows the toolchain line; the module's folder does not matter
+    # here, since all modules of this repository ask for the same language version.
+    output = subprocess.run(
+        [go, "env", "GOVERSION", "GOARCH"], check=True, capture_output=True, text=True
+    ).stdout
+    return "-".join(output.split())
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _run_reporting(
+    command: list[str], *, cwd: Path, name: str, progress: Callable[[str], None]
+) -> list[str]:
+    environ = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=readonly -buildvcs=false",
+    }
+    lines: list[str] = []
+    started = reported = time.monotonic()
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            now = time.monotonic()
+            if now - started > _BUILD_TIMEOUT:
+                process.kill()
+            if now - reported >= _REPORT_EVERY:
+                reported = now
+                elapsed = now - started
+                progress(f"  {name}: {elapsed:.0f} s, {len(lines)} packages, {line}")
+    return lines
+
+
+def main() -> int:
+    """
+    Build every program; the exit status says whether all could be had.
+    """
+    for program in (CLUSTER, PEERS):
+        if not program.source.joinpath("go.mod").exists():
+            continue
+        try:
+            path = program.build(progress=lambda line: print(line, flush=True))
+        except (NoGoError, GoBuildError) as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(f"{program.name}: {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
