@@ -1,0 +1,130 @@
+"""
+The API client: one API server, one identity, two pools of connections of its own.
+"""
+
+# ruff: noqa: ASYNC109 - a deadline is part of every call to the API server
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from k8s_leader.clock import Clock
+from k8s_leader.kube.access import Access, resolve
+from k8s_leader.kube.answers import Right, parse
+from k8s_leader.kube.lease_api import LeaseApi
+from k8s_leader.kube.settings import KubeSettings
+from k8s_leader.kube.transport import Transport
+from k8s_leader.kube.watch import WatchTiming
+
+__all__ = ["KubeClient"]
+
+
+class KubeClient:
+    """
+    A connection to one API server; made by `connect`.
+
+    Belongs to the event loop it was made in.
+    """
+
+    def __init__(
+        self, access: Access, *, calls: Transport, leases: LeaseApi, clock: Clock
+    ) -> None:
+        self._access = access
+        self._calls = calls
+        self._clock = clock
+        self.leases = leases
+
+    @property
+    def namespace(self) -> str:
+        """
+        The namespace to use when none is named.
+        """
+        return self._access.namespace
+
+    @property
+    def host(self) -> str:
+        """
+        The URL of the API server.
+        """
+        return self._access.host
+
+    @property
+    def source(self) -> str:
+        """
+        Where address and credentials came from, for people.
+        """
+        return self._access.source
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def connect(
+        cls,
+        settings: KubeSettings,
+        *,
+        environ: Mapping[str, str],
+        clock: Clock,
+        watch_timing: WatchTiming | None = None,
+    ) -> AsyncIterator[KubeClient]:
+        """
+        Lend a client; no request is sent before the first call.
+
+        Args:
+            settings: the user's choices.
+            environ: the environment, for KUBECONFIG and a Pod's variables.
+            clock: for deadlines and the age of credentials.
+            watch_timing: how patient watches are.
+
+        Raises:
+            SettingsError: no API server can be found, or what leads there (kubeconfig,
+                token, certificates, plugin) is missing, unreadable or malformed.
+        """
+        access = resolve(settings, environ=environ, clock=clock)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(access.tokens.aclose)
+            await access.tokens.current()
+            calls = Transport(access, user_agent=settings.user_agent)
+            stack.push_async_callback(calls.close)
+            watches = Transport(access, user_agent=settings.user_agent)
+            stack.push_async_callback(watches.close)
+            leases = LeaseApi(
+                calls, watches=watches, clock=clock, watch_timing=watch_timing
+            )
+            yield cls(access, calls=calls, leases=leases, clock=clock)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        right: Right,
+        timeout: float,
+        query: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        """
+        Send any other request (Events, labels of Pods, lists) and return its object.
+
+        Args:
+            method: the HTTP method.
+            path: the path, with its parts quoted.
+            right: what it needs, for the message when it is forbidden.
+            timeout: seconds for the whole call.
+            query: query parameters.
+            body: what to send as JSON.
+            content_type: e.g. ``application/merge-patch+json``.
+
+        Raises:
+            LeaseError: the one that fits, as for Leases.
+        """
+        answer = await self._calls.call(
+            method,
+            path,
+            timeout=timeout,
+            query=query,
+            body=body,
+            content_type=content_type,
+        )
+        return parse(answer, right=right, wall=self._clock.wall())
