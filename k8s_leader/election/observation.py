@@ -1,0 +1,311 @@
+"""
+The observation rule: may an observed record be taken, and is it still our own?
+
+A follower judges by its own boot-time clock, counted from when it *saw* the record
+change, by the largest duration it saw since the holder last changed (rule S7); never
+by arithmetic on somebody's timestamps. It takes a free record at once only if that is
+safe (S12), and after the store was rolled back it waits (S16).
+
+All functions are pure: an ``Observation`` is a value, ``observe`` returns the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from k8s_leader.election.record import Record, Stored, TermId
+
+__all__ = [
+    "Kept",
+    "LossReason",
+    "Lost",
+    "Observation",
+    "Take",
+    "Unwanted",
+    "Verdict",
+    "Wait",
+    "judge_own",
+    "mint_token",
+]
+
+
+class LossReason(StrEnum):
+    """
+    Why a term ended against its holder's will.
+    """
+
+    DEADLINE = "deadline"
+    STOLEN = "stolen"
+    BLANKED = "blanked"
+    DELETED = "deleted"
+    EDITED = "edited"
+    ROLLED_BACK = "rolled-back"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """
+    The lease may be taken now: replace ``over``, or create it when that is ``None``.
+    """
+
+    over: Stored | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """
+    The lease may not be taken before ``until`` (boot-time seconds; ``None``: never
+    by waiting alone, something has to change first).
+    """
+
+    until: float | None
+    why: str
+    holder: str = ""
+
+
+Verdict = Take | Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """
+    The record is still our term's, and protects it for ``duration`` seconds.
+    """
+
+    duration: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwanted:
+    """
+    The record is ours, but a coordinator wants another holder: step down.
+    """
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """
+    The record is not our term's any more.
+    """
+
+    reason: LossReason
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """
+    What one candidate has seen of one lease, and when, on its own clock.
+
+    Attributes:
+        own_duration: the candidate's own lease duration in seconds; it counts where
+            the record says none.
+        looked: whether the lease was looked at at all.
+        stored: the latest state; ``None`` when there is no such lease.
+        changed_at: when the latest change of its spec was seen.
+        longest: the largest duration since holder or acquireTime last changed.
+        guarded: identity of a holder of ours that vanished without a marker.
+        guarded_until: until when that holder may still be working (S12).
+        highest_version: the highest version of the store ever seen.
+        highest_token: the highest fencing token ever seen.
+        rolled_back_until: until when nobody may take a rolled-back store (S16).
+    """
+
+    own_duration: float
+    looked: bool = False
+    stored: Stored | None = None
+    changed_at: float = 0.0
+    longest: float = 0.0
+    guarded: str = ""
+    guarded_until: float = 0.0
+    highest_version: int = 0
+    highest_token: int = 0
+    rolled_back_until: float = 0.0
+
+    def is_stale(self, stored: Stored | None) -> bool:
+        """
+        Tell whether a state is older than one already seen.
+
+        From a watch that only means a late event; from a quorum read it means that
+        the store was rolled back (S16).
+        """
+        version = None if stored is None else stored.version
+        return version is not None and version < self.highest_version
+
+    def shows(self, stored: Stored | None) -> bool:
+        """
+        Tell whether ``stored`` is nothing new to a follower.
+        """
+        return self.looked and _spec(self.stored) == _spec(stored)
+
+    def observe(self, stored: Stored | None, *, at: float) -> Observation:
+        """
+        Return the observation after ``stored`` was seen at ``at``.
+
+        Args:
+            stored: the state, by a quorum read or a watch event that is not stale.
+            at: boot-time seconds when it had arrived: later is the safe side.
+        """
+        seen = self._remember(stored)
+        if self.shows(stored):
+            return replace(seen, stored=stored)
+        return replace(
+            seen._guard(self, stored, at=at),
+            looked=True,
+            stored=stored,
+            changed_at=at,
+            longest=self._longest(stored),
+        )
+
+    def roll_back(self, stored: Stored | None, *, at: float) -> Observation:
+        """
+        Return the observation after a quorum read showed an older store (S16).
+
+        Everybody waits one lease duration: a holder that the lost writes named may
+        still be working.
+        """
+        wait = max(self.own_duration, self.longest)
+        fresh = Observation(
+            own_duration=self.own_duration,
+            highest_token=self.highest_token,
+            rolled_back_until=at + wait,
+        )
+        return fresh.observe(stored, at=at)
+
+    def expires_at(self) -> float:
+        """
+        Return when the observed holder's protection ends, in boot-time seconds.
+        """
+        return self.changed_at + self.longest
+
+    def decide(self, *, identity: str, mine: TermId | None, now: float) -> Verdict:
+        """
+        Say whether ``identity`` may take the lease at ``now``.
+
+        Args:
+            identity: the candidate; it runs no workload at this moment (S15).
+            mine: the last term this candidate wrote itself into the record for, if
+                it was not released; nothing of it runs any more.
+            now: boot-time seconds.
+        """
+        if now < self.rolled_back_until:
+            return Wait(until=self.rolled_back_until, why="the store was rolled back")
+        if self.stored is None or self.stored.record.is_free:
+            return self._decide_free(identity, now)
+        record = self.stored.record
+        if record.strategy:
+            return Wait(until=None, why=f"a coordinator elects ({record.strategy})")
+        if mine is not None and mine.is_in(self.stored):
+            return Take(over=self.stored, why="it is our own, from an ended term")
+        if now >= self.expires_at():
+            return Take(over=self.stored, why=f"the lease of {record.holder} expired")
+        return Wait(until=self.expires_at(), why="held", holder=record.holder)
+
+    def _decide_free(self, identity: str, now: float) -> Verdict:
+        if self.stored is not None and self.stored.record.strategy:
+            strategy = self.stored.record.strategy
+            return Wait(until=None, why=f"a coordinator elects ({strategy})")
+        # Our own ended term needs no waiting: nothing of it runs any more (S15).
+        if self.guarded and self.guarded != identity and now < self.guarded_until:
+            return Wait(
+                until=self.guarded_until,
+                why=f"{self.guarded} lost the record without releasing it",
+                holder=self.guarded,
+            )
+        return Take(over=self.stored, why="the lease is free")
+
+    def _remember(self, stored: Stored | None) -> Observation:
+        if stored is None:
+            return self
+        return replace(
+            self,
+            highest_version=max(self.highest_version, stored.version or 0),
+            highest_token=max(self.highest_token, stored.record.token or 0),
+        )
+
+    def _longest(self, stored: Stored | None) -> float:
+        if stored is None:
+            return 0.0
+        duration = stored.record.duration or self.own_duration
+        previous = None if self.stored is None else self.stored.record
+        if previous is not None and _holding(previous) == _holding(stored.record):
+            return max(self.longest, duration)
+        return duration
+
+    def _guard(
+        self, before: Observation, stored: Stored | None, *, at: float
+    ) -> Observation:
+        """
+        Remember a holder of ours that vanished without the release marker (S12).
+        """
+        if stored is not None and not stored.record.is_free:
+            return replace(self, guarded="", guarded_until=0.0)
+        if stored is not None and stored.record.was_released:
+            return replace(self, guarded="", guarded_until=0.0)
+        previous = None if before.stored is None else before.stored.record
+        if previous is not None and not previous.is_free:
+            if previous.our_holder != previous.holder:
+                return replace(self, guarded="", guarded_until=0.0)
+            return replace(
+                self, guarded=previous.holder, guarded_until=before.expires_at()
+            )
+        if not before.looked and stored is not None:
+            return self._guard_unseen(stored.record, at=at)
+        return self
+
+    def _guard_unseen(self, record: Record, *, at: float) -> Observation:
+        """
+        A newcomer knows of the last holder only what the annotations say (S12).
+        """
+        if not record.last_holder_was_ours:
+            return self
+        wait = max(self.own_duration, record.our_duration or 0.0)
+        return replace(self, guarded=record.our_holder or "", guarded_until=at + wait)
+
+
+def judge_own(term: TermId, stored: Stored | None) -> Kept | Unwanted | Lost:
+    """
+    Say whether a leader still holds the lease it sees (S3, S8).
+
+    A foreign edit of labels, or of renewTime alone, loses nothing; one of holder,
+    acquireTime or transitions makes it another's term; a smaller duration is
+    reported, because others may take the record that much earlier.
+    """
+    if stored is None:
+        return Lost(reason=LossReason.DELETED)
+    record = stored.record
+    if record.is_free:
+        return Lost(reason=LossReason.BLANKED)
+    if record.holder != term.identity:
+        return Lost(reason=LossReason.STOLEN, holder=record.holder)
+    if not term.is_in(stored):
+        return Lost(reason=LossReason.EDITED, holder=record.holder)
+    if record.strategy:
+        return Unwanted(why=f"a coordinator elects ({record.strategy})")
+    if record.preferred_holder not in (None, "", term.identity):
+        return Unwanted(why=f"{record.preferred_holder} is preferred")
+    return Kept(duration=record.duration)
+
+
+def mint_token(observation: Observation, written: Stored) -> int:
+    """
+    Return the fencing token of the term that ``written`` began (S17).
+
+    It grows with every term, also when the lease was deleted and made again: the
+    store's version does, and it is above every token ever seen.
+    """
+    published = written.record.token or 0
+    return max(written.version or 0, published + 1, observation.highest_token + 1)
+
+
+def _spec(stored: Stored | None) -> tuple[object, ...] | None:
+    return None if stored is None else (stored.uid, *stored.record.spec)
+
+
+def _holding(record: Record) -> tuple[str, str | None]:
+    return (record.holder, record.acquire_time)

@@ -1,0 +1,3 @@
+"""
+Lease managers: the port, and one adapter for each kind of store.
+"""

@@ -1,0 +1,168 @@
+"""
+Users' own lease managers: three methods returning bool, and nothing else.
+
+The contract (rule S19): ``True`` from ``acquire`` or ``renew`` means that no other
+identity gets ``True`` for ``duration`` seconds after the call was **sent**. A row or
+key with an owner and an expiry, changed by one conditional statement, meets it; a bare
+session lock does not, because nobody tells the holder when it is gone.
+
+Such a manager gives no fencing token (``None``), and the lease is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+from k8s_leader.election.observation import LossReason, Lost
+from k8s_leader.election.record import TermId
+from k8s_leader.errors import LeaseError, LeaseUnavailableError
+from k8s_leader.leases.port import (
+    Acquisition,
+    Change,
+    Held,
+    Refused,
+    Renewal,
+    StillHeld,
+)
+
+__all__ = ["BoolLeaseManager", "BoolManager"]
+
+
+class BoolManager(Protocol):
+    """
+    What a user writes; each method may be plain or a coroutine function.
+
+    A plain method runs in a thread of its own and may block. Raising means "not
+    known": it is tried again until the deadline. ``False`` from ``renew`` means that
+    the lease is another's: the workload is killed.
+    """
+
+    def acquire(self, identity: str, duration: float) -> bool | Awaitable[bool]:
+        """
+        Take the lease for ``duration`` seconds, unless another identity has it.
+        """
+
+    def renew(self, identity: str, duration: float) -> bool | Awaitable[bool]:
+        """
+        Prolong the lease, if ``identity`` still has it.
+        """
+
+    def release(self, identity: str) -> bool | Awaitable[bool]:
+        """
+        Give the lease up, if ``identity`` has it.
+        """
+
+
+class BoolLeaseManager:
+    """
+    Makes a lease manager of a :class:`BoolManager`.
+
+    Args:
+        manager: the user's.
+        identity: the candidate.
+    """
+
+    def __init__(self, manager: BoolManager, *, identity: str) -> None:
+        self._manager = manager
+        self._identity = identity
+        self._late: set[asyncio.Task[bool]] = set()
+
+    @property
+    def identity(self) -> str:
+        """
+        Return the candidate this manager acts for.
+        """
+        return self._identity
+
+    @property
+    def holder(self) -> str:
+        """
+        Return ``""``: three bools do not tell who holds the lease.
+        """
+        return ""
+
+    async def acquire(self, *, duration: float) -> Acquisition:
+        """
+        Ask the user's manager; a ``True`` that comes too late is released again.
+        """
+        task = self._start(self._manager.acquire, self._identity, duration)
+        try:
+            won = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._give_back)
+            raise
+        return Held(token=None) if won else Refused()
+
+    async def renew(self, *, duration: float) -> Renewal:
+        """
+        Ask the user's manager; ``False`` is a loss.
+        """
+        if await self._start(self._manager.renew, self._identity, duration):
+            return StillHeld()
+        return Lost(reason=LossReason.REFUSED)
+
+    async def release(self) -> None:
+        """
+        Ask the user's manager; ``False`` means that it was not ours any more.
+        """
+        await self._start(self._manager.release, self._identity)
+
+    async def adopt(self, term: TermId, *, token: int | None) -> bool:
+        """
+        Return ``False``: without a record nothing tells one term from another.
+        """
+        return False
+
+    async def changes(self) -> AsyncIterator[Change]:
+        """
+        Yield nothing, ever: such a lease is polled.
+        """
+        await asyncio.get_running_loop().create_future()
+        yield Lost(reason=LossReason.REFUSED)  # pragma: no cover  # never reached
+
+    async def close(self) -> None:
+        """
+        Wait for releases of acquisitions that came too late.
+        """
+        if self._late:
+            await asyncio.wait(self._late, timeout=1.0)
+
+    def _start(
+        self, method: Callable[..., bool | Awaitable[bool]], *args: object
+    ) -> asyncio.Task[bool]:
+        task = asyncio.create_task(_ask(method, *args), name=f"lease-{method.__name__}")
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        return task
+
+    def _give_back(self, task: asyncio.Task[bool]) -> None:
+        if not task.cancelled() and task.exception() is None and task.result():
+            self._start(self._manager.release, self._identity)
+
+
+async def _ask(method: Callable[..., bool | Awaitable[bool]], *args: object) -> bool:
+    """
+    Call a user's method, plain or async, and read its answer.
+    """
+    try:
+        if inspect.iscoroutinefunction(method):
+            answer = await method(*args)
+        else:
+            answer = await asyncio.to_thread(method, *args)
+            if inspect.isawaitable(answer):
+                answer = await answer
+    except LeaseError:
+        raise
+    except Exception as exc:
+        raise LeaseUnavailableError(
+            f"the lease manager's {method.__name__} raised {type(exc).__name__}: {exc}"
+        ) from exc
+    if not isinstance(answer, bool):
+        raise LeaseUnavailableError(
+            f"the lease manager's {method.__name__} returned "
+            f"{type(answer).__name__}, not a bool"
+        )
+    return answer

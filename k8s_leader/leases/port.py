@@ -1,0 +1,199 @@
+"""
+The two ports of this layer: what an election needs, and what a record store offers.
+
+``LeaseManager`` is what the runner calls. ``RecordStore`` is the far smaller thing that
+a store with a record (Kubernetes, SQLite, memory) has to offer; one implementation of
+the observation rule (``recorded.py``) makes a manager of it. Users' own managers are
+three methods returning bool (``custom.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from k8s_leader.election.observation import Lost, Unwanted
+from k8s_leader.election.record import Record, Stored, TermId
+
+__all__ = [
+    "Acquisition",
+    "Change",
+    "Held",
+    "LeaseManager",
+    "RecordStore",
+    "Refused",
+    "Renewal",
+    "Shortened",
+    "Sighted",
+    "Sighting",
+    "StillHeld",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """
+    The lease is ours.
+
+    Attributes:
+        token: fencing token of the new term; ``None`` if the store cannot make one.
+        term: what tells this term from others; ``None`` if there is no record.
+    """
+
+    token: int | None
+    term: TermId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """
+    The lease is not to be had now.
+
+    Attributes:
+        retry_at: boot-time seconds of the next sensible try; ``None``: wait to be
+            woken, or for the usual interval.
+        why: the reason, for people.
+        holder: who holds it, if known.
+    """
+
+    retry_at: float | None = None
+    why: str = "held"
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillHeld:
+    """
+    The renewal was confirmed.
+    """
+
+
+Acquisition = Held | Refused
+Renewal = StillHeld | Lost | Unwanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighted:
+    """
+    The watch showed something to a standby.
+
+    Attributes:
+        holder: who holds the lease now; ``""`` if nobody does.
+        try_now: whether it may be taken, or waiting got another end.
+    """
+
+    holder: str
+    try_now: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortened:
+    """
+    Somebody lowered the duration of our record (S8).
+    """
+
+    duration: float
+
+
+Change = Sighted | Shortened | Lost | Unwanted
+
+
+class LeaseManager(Protocol):
+    """
+    Acquires, renews and releases one lease for one identity.
+
+    Every method may raise :class:`~k8s_leader.errors.LeaseError`; that means "not
+    known", never "lost". The caller bounds each call in time and reads the clock
+    before it (S1). No call overlaps another one of the same manager, but for
+    ``changes``, which runs beside them.
+    """
+
+    @property
+    def identity(self) -> str:
+        """
+        Return the candidate this manager acts for.
+        """
+
+    async def acquire(self, *, duration: float) -> Acquisition:
+        """
+        Take the lease for ``duration`` seconds if that is allowed now.
+
+        Guarantees: ``Held`` means that no other caller gets it for ``duration``
+        seconds after this call was made (S19).
+        """
+
+    async def renew(self, *, duration: float) -> Renewal:
+        """
+        Prolong the lease for ``duration`` seconds from the call.
+        """
+
+    async def release(self) -> None:
+        """
+        Give the lease up if the record is still our term's; else do nothing.
+        """
+
+    async def adopt(self, term: TermId, *, token: int | None) -> bool:
+        """
+        Go on with a term that already runs, if the record agrees in all (S16).
+        """
+
+    def changes(self) -> AsyncIterator[Change]:
+        """
+        Yield what the store tells by itself; endless, and only ever a hint.
+        """
+
+    async def close(self) -> None:
+        """
+        Let go of connections, files and tasks; the lease is left as it is.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """
+    What the watch of a store delivers.
+
+    Attributes:
+        stored: the state seen; ``None`` when the lease does not exist.
+        version: the store's version of this very event; ``None`` if unknown.
+        blind: the watch is broken: from here on nothing is seen, so poll.
+    """
+
+    stored: Stored | None = None
+    version: int | None = None
+    blind: bool = False
+
+
+class RecordStore(Protocol):
+    """
+    Keeps one record; all a store has to offer for the rest to be shared.
+
+    Errors: :class:`LeaseConflictError`, :class:`LeaseNotFoundError`, and the other
+    ``LeaseError``\\ s when the store could not be asked.
+    """
+
+    async def read(self) -> Stored | None:
+        """
+        Return the newest state; linearizable, never from a cache (S7).
+        """
+
+    async def create(self, record: Record) -> Stored:
+        """
+        Make the lease; raise ``LeaseConflictError`` if there is one.
+        """
+
+    async def replace(self, over: Stored, record: Record) -> Stored:
+        """
+        Write ``record`` if the state is still ``over``: compare-and-swap.
+        """
+
+    def watch(self) -> AsyncIterator[Sighting]:
+        """
+        Yield the current state first, then every change; endless.
+        """
+
+    async def close(self) -> None:
+        """
+        Let go of everything; the record stays.
+        """

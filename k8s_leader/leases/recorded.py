@@ -1,0 +1,376 @@
+"""
+A lease manager over any store that keeps a record.
+
+This is the one implementation that Kubernetes, SQLite and memory share: it feeds the
+pure observation rule with what it reads and watches, and turns the verdict into one
+compare-and-swap. It holds no timer and starts no task.
+
+Guarantees: a lease is written only over a state that the rule judged (S7, S12), a
+conflict is read again and decided anew (S8), a write that changed nothing is no
+renewal (S6), a release touches only the very term's record (S5). Not guaranteed: that
+a write whose answer never came did not land; the rule copes with both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+
+from k8s_leader.clock import Clock
+from k8s_leader.election.observation import (
+    Kept,
+    LossReason,
+    Lost,
+    Observation,
+    Take,
+    Unwanted,
+    Wait,
+    judge_own,
+    mint_token,
+)
+from k8s_leader.election.record import (
+    Record,
+    Stored,
+    TermId,
+    claim,
+    release,
+    renewal,
+)
+from k8s_leader.errors import (
+    LeaseConflictError,
+    LeaseError,
+    LeaseNotFoundError,
+    LeaseUnavailableError,
+)
+from k8s_leader.leases.port import (
+    Acquisition,
+    Change,
+    Held,
+    RecordStore,
+    Refused,
+    Renewal,
+    Shortened,
+    Sighted,
+    Sighting,
+    StillHeld,
+)
+
+__all__ = ["RecordedLeaseManager"]
+
+_logger = logging.getLogger(__name__)
+
+CHECK_EVERY = 55.0
+"""A standby reads at least this often: a warm connection, and the watch is checked."""
+
+POLL_EVERY = 2.0
+"""A standby whose watch is broken reads this often (seconds, before jitter)."""
+
+_TRIES = 4
+"""How often one call reads again after conflicts before it reports a failure."""
+
+_CLAIMS = 8
+"""How many own writes without an answer are remembered."""
+
+_MISSING = "the Lease does not exist, and lease-create is off: make it again"
+
+
+class RecordedLeaseManager:
+    """
+    The lease manager for everything that keeps a record.
+
+    Args:
+        store: where the record is.
+        identity: the candidate; unique for this process start (S11).
+        clock: boot-time and wall clock.
+        lease_duration: seconds that count where a record does not say (S12).
+        may_create: whether a missing lease is made; the chart's never is.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        *,
+        identity: str,
+        clock: Clock,
+        lease_duration: float,
+        may_create: bool = True,
+    ) -> None:
+        self._store = store
+        self._identity = identity
+        self._clock = clock
+        self._may_create = may_create
+        self._seen = Observation(own_duration=lease_duration)
+        self._lock = asyncio.Lock()
+        self._watching = False
+        self._outdated = False  # a write of ours met a newer state
+        self._read_at = float("-inf")
+        self._claims: deque[TermId] = deque(maxlen=_CLAIMS)
+        self._term: TermId | None = None
+        self._token: int | None = None
+        self._duration = lease_duration
+
+    @property
+    def identity(self) -> str:
+        """
+        Return the candidate this manager acts for.
+        """
+        return self._identity
+
+    @property
+    def holder(self) -> str:
+        """
+        Return who holds the lease as far as it was seen; ``""`` for nobody.
+        """
+        stored = self._seen.stored
+        return "" if stored is None else stored.record.holder
+
+    async def acquire(self, *, duration: float) -> Acquisition:
+        """
+        Take the lease if the observation rule allows it now.
+        """
+        async with self._lock:
+            self._term = None
+            self._duration = duration
+            if self._needs_reading():
+                await self._read()
+            verdict = self._decide()
+            if isinstance(verdict, Wait):
+                return self._refused(verdict)
+            return await self._take(verdict, duration)
+
+    async def renew(self, *, duration: float) -> Renewal:
+        """
+        Write a newer renewTime, with the token; read again on conflict (S8).
+        """
+        async with self._lock:
+            self._duration = duration
+            for _ in range(_TRIES):
+                verdict = self._judge()
+                if not isinstance(verdict, Kept):
+                    return verdict
+                if await self._write_renewal(duration):
+                    return StillHeld()
+                if (lost := await self._read_own()) is not None:
+                    return lost
+            raise LeaseUnavailableError("the record kept changing while renewing it")
+
+    async def release(self) -> None:
+        """
+        Free the record, with the marker, if it is this term's (S5); never delete it.
+        """
+        async with self._lock:
+            for _ in range(_TRIES):
+                stored = self._seen.stored
+                if stored is None or self._term is None:
+                    return
+                if not self._term.is_in(stored):
+                    return
+                if await self._write_release(stored):
+                    return
+                await self._read()
+            raise LeaseUnavailableError("the record kept changing while releasing it")
+
+    async def adopt(self, term: TermId, *, token: int | None) -> bool:
+        """
+        Continue a running term if the record agrees in everything (S16).
+        """
+        async with self._lock:
+            await self._read()
+            stored = self._seen.stored
+            if stored is None or not term.uid or not term.is_in(stored):
+                return False
+            published = stored.record.token
+            if published is not None and token is not None and published > token:
+                return False
+            self._term, self._token = term, token
+            self._claims.append(term)
+            return True
+
+    async def changes(self) -> AsyncIterator[Change]:
+        """
+        Yield what the watch shows, judged; a leader's own Lease too (S8).
+        """
+        async for sighting in self._store.watch():
+            self._watching = not sighting.blind
+            change = await self._sight(sighting)
+            if change is not None:
+                yield change
+
+    async def close(self) -> None:
+        """
+        Close the store.
+        """
+        await self._store.close()
+
+    # -- taking ------------------------------------------------------------------
+
+    def _needs_reading(self) -> bool:
+        if self._outdated or not (self._seen.looked and self._watching):
+            return True
+        return self._clock.now() - self._read_at >= CHECK_EVERY
+
+    def _decide(self) -> Take | Wait:
+        stored = self._seen.stored
+        mine = next((term for term in self._claims if term.is_in(stored)), None)
+        now = self._clock.now()
+        verdict = self._seen.decide(identity=self._identity, mine=mine, now=now)
+        if isinstance(verdict, Take) and verdict.over is None and not self._may_create:
+            return Wait(until=None, why=_MISSING)
+        return verdict
+
+    def _refused(self, verdict: Wait) -> Refused:
+        until = verdict.until
+        if not self._watching:
+            poll = self._clock.now() + POLL_EVERY
+            until = poll if until is None else min(until, poll)
+        return Refused(retry_at=until, why=verdict.why, holder=verdict.holder)
+
+    async def _take(self, verdict: Take, duration: float) -> Acquisition:
+        over = verdict.over
+        record = claim(
+            None if over is None else over.record,
+            identity=self._identity,
+            duration=duration,
+            wall=self._clock.wall(),
+        )
+        # Remembered before it is sent: its answer may never come (S6).
+        self._claims.append(self._term_of(record, "" if over is None else over.uid))
+        before = self._seen
+        try:
+            written = await self._write(over, record)
+        except (LeaseConflictError, LeaseNotFoundError):
+            return self._lost_race()
+        self._saw(written)
+        self._term = self._term_of(record, written.uid)
+        self._token = mint_token(before, written)
+        _logger.debug("took the lease: %s", verdict.why)
+        return Held(token=self._token, term=self._term)
+
+    def _lost_race(self) -> Refused:
+        """
+        Somebody wrote first; the watch will show who, otherwise the next try reads.
+        """
+        self._outdated = True
+        return Refused(retry_at=self._clock.now() + POLL_EVERY / 4, why="lost the race")
+
+    async def _write(self, over: Stored | None, record: Record) -> Stored:
+        if over is None:
+            return await self._store.create(record)
+        return await self._store.replace(over, record)
+
+    def _term_of(self, record: Record, uid: str) -> TermId:
+        return TermId(
+            identity=self._identity,
+            uid=uid,
+            acquire_time=record.acquire_time or "",
+            transitions=record.transitions,
+        )
+
+    # -- holding -----------------------------------------------------------------
+
+    def _judge(self) -> Kept | Unwanted | Lost:
+        if self._term is None:
+            return Lost(reason=LossReason.REFUSED)
+        return judge_own(self._term, self._seen.stored)
+
+    async def _write_renewal(self, duration: float) -> bool:
+        over = self._seen.stored
+        assert over is not None  # noqa: S101  # _judge saw our record
+        record = renewal(
+            over.record, duration=duration, wall=self._clock.wall(), token=self._token
+        )
+        try:
+            written = await self._store.replace(over, record)
+        except (LeaseConflictError, LeaseNotFoundError):
+            return False
+        if written.version is not None and written.version == over.version:
+            raise LeaseUnavailableError("the store confirmed a write but kept the old")
+        self._saw(written)
+        return True
+
+    async def _write_release(self, stored: Stored) -> bool:
+        record = release(stored.record, wall=self._clock.wall())
+        try:
+            written = await self._store.replace(stored, record)
+        except (LeaseConflictError, LeaseNotFoundError):
+            return False
+        self._term = None
+        self._claims.clear()
+        self._saw(written)
+        return True
+
+    # -- seeing ------------------------------------------------------------------
+
+    async def _read(self) -> bool:
+        """
+        Read the truth; return whether the store turned out to be rolled back (S16).
+        """
+        stored = await self._store.read()
+        now = self._clock.now()
+        self._read_at = now
+        self._outdated = False
+        if self._seen.is_stale(stored):
+            _logger.error("the store of the lease was rolled back: waiting")
+            self._seen = self._seen.roll_back(stored, at=now)
+            self._claims.clear()
+            return True
+        self._seen = self._seen.observe(stored, at=now)
+        return False
+
+    async def _read_own(self) -> Lost | None:
+        if await self._read():
+            return Lost(reason=LossReason.ROLLED_BACK)
+        return None
+
+    def _saw(self, stored: Stored | None) -> None:
+        self._seen = self._seen.observe(stored, at=self._clock.now())
+
+    async def _sight(self, sighting: Sighting) -> Change | None:
+        if sighting.blind:
+            return None if self._term else Sighted(holder=self.holder, try_now=True)
+        if self._is_late(sighting):
+            return await self._confirm()
+        if self._term is not None and sighting.stored is None:
+            return await self._confirm()  # deletion loses the term: ask the truth
+        before = self._seen
+        self._outdated = False
+        self._saw(sighting.stored)
+        return self._changed(before)
+
+    def _is_late(self, sighting: Sighting) -> bool:
+        version = sighting.version
+        return version is not None and version < self._seen.highest_version
+
+    async def _confirm(self) -> Change | None:
+        """
+        Settle by a quorum read whether a strange event is late or the truth (S16).
+        """
+        async with self._lock:
+            before = self._seen
+            try:
+                rolled_back = await self._read()
+            except LeaseError:
+                return None  # the next read or event will tell
+            if rolled_back and self._term is not None:
+                return Lost(reason=LossReason.ROLLED_BACK)
+            return self._changed(before)
+
+    def _changed(self, before: Observation) -> Change | None:
+        if self._term is not None:
+            return self._changed_own()
+        if before.shows(self._seen.stored):
+            return None
+        sooner = self._seen.expires_at() < before.expires_at()
+        try_now = sooner or isinstance(self._decide(), Take)
+        return Sighted(holder=self.holder, try_now=try_now)
+
+    def _changed_own(self) -> Change | None:
+        verdict = self._judge()
+        if not isinstance(verdict, Kept):
+            return verdict
+        duration = verdict.duration
+        if duration is not None and duration < self._duration:
+            return Shortened(duration=duration)
+        return None
