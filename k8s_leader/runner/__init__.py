@@ -1,0 +1,3 @@
+"""
+The imperative shell: carries out what the pure election wants done.
+"""

@@ -1,0 +1,373 @@
+"""
+The loop of one candidate: actions become lease calls, results become events.
+
+This is the only place where the pure election meets input and output. One request is
+under way at a time; each is bounded by its action's deadline and its clock is read
+*before* the lease manager is called (S1, S6). A request that was dropped is cancelled
+and its outcome is never heard of again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+
+from k8s_leader.clock import Clock
+from k8s_leader.election import events as ev
+from k8s_leader.election.events import Action, Event, State
+from k8s_leader.election.machine import Election
+from k8s_leader.election.observation import Lost, Unwanted
+from k8s_leader.election.timing import Timing
+from k8s_leader.errors import LeaseError, LeaseForbiddenError, LeaseUnavailableError
+from k8s_leader.leases.port import (
+    Change,
+    Held,
+    LeaseManager,
+    Refused,
+    Shortened,
+    Sighted,
+)
+from k8s_leader.runner.port import Observer, Transition, Workload
+
+__all__ = ["ElectionLoop"]
+
+_logger = logging.getLogger(__name__)
+
+_JITTER = 0.02
+"""Expiry timers go off up to this much later, never earlier."""
+
+
+class ElectionLoop:
+    """
+    Runs one candidacy in the current event loop.
+
+    Args:
+        manager: of the lease; closed by whoever made it.
+        workload: what runs during a term; reports to :meth:`report`.
+        clock: boot-time clock.
+        timing: called before each acquisition: lease lengths may be computed.
+        observers: told about changes of state, in order.
+        step_down_backoff: seconds to stay out after a coordinator's wish.
+
+    Guarantees: see the election core. :meth:`run` returns when the candidacy is
+    over, and raises when going on is pointless (a right is missing from the start).
+    """
+
+    def __init__(
+        self,
+        *,
+        manager: LeaseManager,
+        workload: Workload,
+        clock: Clock,
+        timing: Callable[[], Timing],
+        observers: Sequence[Observer] = (),
+        step_down_backoff: float = 2.0,
+    ) -> None:
+        self._manager = manager
+        self._workload = workload
+        self._clock = clock
+        self._timing = timing
+        self._observers = tuple(observers)
+        self._backoff = step_down_backoff
+        self.election = Election(timing=timing())
+        self.held: Held | None = None
+        self.last_error: LeaseError | None = None
+        self.holder = ""
+        self._reason = ""
+        self._events: deque[Event] = deque()
+        self._handling = False
+        self._request: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = asyncio.Event()
+        self._contacted = False
+        self._forbidden_since: float | None = None
+        self._fault: BaseException | None = None
+
+    @property
+    def is_leader(self) -> bool:
+        """
+        Tell whether a term runs and its grant has not ended; cheap and never late.
+        """
+        grant = self.election.grant
+        if grant is None or self.election.state not in (State.LEADING, State.STOPPING):
+            return False
+        return self._clock.now() < grant.until
+
+    async def run(self, *, first: Event | None = None) -> None:
+        """
+        Campaign until ``Stop`` was reported and everything is done.
+
+        Args:
+            first: the event to begin with; ``Start`` unless a term is resumed.
+
+        Raises:
+            LeaseForbiddenError: a right is missing since the beginning.
+        """
+        watch = asyncio.create_task(self._watch(), name="lease-watch")
+        watch.add_done_callback(self._on_task_done)
+        try:
+            self.report(first or ev.Start())
+            await self._over.wait()
+        finally:
+            await _end(watch, self._request)
+            if self._timer is not None:
+                self._timer.cancel()
+        if self._fault is not None:
+            raise self._fault
+
+    def report(self, event: Event, *, reason: str = "") -> None:
+        """
+        Take in an event; call it from the loop's own thread.
+
+        Args:
+            event: what happened.
+            reason: why, for the log and the observers.
+        """
+        if reason:
+            self._reason = reason
+        self._events.append(event)
+        if self._handling:
+            return  # an action reported while the one before is being carried out
+        self._handling = True
+        try:
+            while self._events:
+                self._handle(self._events.popleft())
+        except Exception as exc:
+            self._fail(exc)
+            raise
+        finally:
+            self._handling = False
+
+    def _handle(self, event: Event) -> None:
+        before = self.election.state
+        token = self._token()
+        actions = self.election.handle(event, self._clock.now())
+        for action in actions:
+            self._perform(action)
+        after = self.election.state
+        if after is not before:
+            self._tell(before, after, self._token() if token is None else token)
+        if after in (State.STANDBY, State.STOPPED):
+            self.held = None
+
+    def _token(self) -> int | None:
+        return None if self.held is None else self.held.token
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case ev.Acquire(deadline=deadline):
+                self._ask(self._acquire(deadline), "acquire")
+            case ev.Renew(deadline=deadline):
+                self._ask(self._renew(deadline), "renew")
+            case ev.Release(deadline=deadline):
+                self._ask(self._release(deadline), "release")
+            case ev.Cancel():
+                self._drop()
+            case ev.StartWorkload(grant=grant):
+                self._workload.start(grant, self.held or Held(token=grant.token))
+            case ev.ExtendGrant(grant=grant):
+                self._workload.extend(grant)
+            case ev.StopWorkload(why=why, budget=budget):
+                self._reason = self._reason or why
+                self._workload.stop(why=why, budget=budget)
+            case ev.WakeAt(at=at):
+                self._wake_at(at)
+            case ev.Finish():
+                self._over.set()
+
+    # -- requests ----------------------------------------------------------------
+
+    def _ask(self, request: Coroutine[None, None, None], name: str) -> None:
+        self._drop()
+        self._request = asyncio.create_task(request, name=f"lease-{name}")
+        self._request.add_done_callback(self._on_task_done)
+
+    def _drop(self) -> None:
+        if self._request is not None and not self._request.done():
+            if self._request is not asyncio.current_task():
+                self._request.cancel()
+            self._request = None
+
+    def _answer(self, event: Event, *, reason: str = "") -> None:
+        """
+        Report an outcome, unless the request was dropped meanwhile.
+        """
+        if self._request is asyncio.current_task():
+            self._request = None
+            self.report(event, reason=reason)
+
+    async def _acquire(self, deadline: float) -> None:
+        sent = self._clock.now()
+        try:
+            timing = self._timing()
+            async with asyncio.timeout(deadline - sent):
+                result = await self._manager.acquire(duration=timing.lease_duration)
+        except (LeaseError, TimeoutError) as exc:
+            self._answer(ev.AttemptFailed(retry_at=self._retry_at(exc)))
+            return
+        self._good()
+        if isinstance(result, Held):
+            if self._request is asyncio.current_task():
+                self.held, self.holder = result, self._manager.identity
+            won = ev.Won(token=result.token, sent=sent, timing=timing)
+            self._answer(won, reason="acquired")
+            return
+        self.holder = result.holder or self.holder
+        self._answer(ev.NotWon(retry_at=self._later(result)))
+
+    def _later(self, refused: Refused) -> float | None:
+        if refused.retry_at is None:
+            return None
+        now = self._clock.now()
+        wait = max(0.0, refused.retry_at - now)
+        return now + wait + random.random() * (0.01 + _JITTER * wait)  # noqa: S311
+
+    async def _renew(self, deadline: float) -> None:
+        sent = self._clock.now()
+        duration = self.election.timing.lease_duration
+        try:
+            async with asyncio.timeout(deadline - sent):
+                result = await self._manager.renew(duration=duration)
+        except (LeaseError, TimeoutError) as exc:
+            self._answer(ev.RenewFailed(retry_at=self._retry_at(exc)))
+            return
+        self._good()
+        if isinstance(result, Lost | Unwanted):
+            self._answer(*self._loss(result))
+        else:
+            self._answer(ev.Renewed(sent=sent))
+
+    async def _release(self, deadline: float) -> None:
+        sent = self._clock.now()
+        try:
+            async with asyncio.timeout(deadline - sent):
+                await self._manager.release()
+        except (LeaseError, TimeoutError) as exc:
+            pause = self.election.timing.retry_period / 4
+            self._answer(ev.ReleaseFailed(retry_at=self._retry_at(exc, pause)))
+        else:
+            self._answer(ev.Released())
+
+    def _retry_at(
+        self, exc: LeaseError | TimeoutError, pause: float | None = None
+    ) -> float:
+        """
+        Note a failed request and return when to try again.
+        """
+        error = exc
+        if not isinstance(error, LeaseError):
+            error = LeaseUnavailableError("the store did not answer in time")
+        changed = str(error) != str(self.last_error)
+        _logger.log(
+            logging.WARNING if changed else logging.DEBUG,
+            "the store of the lease: %s",
+            error,
+        )
+        self.last_error = error
+        self._give_up_if_forbidden(error)
+        wait = self.election.timing.retry_period if pause is None else pause
+        if isinstance(error, LeaseUnavailableError) and error.retry_after is not None:
+            wait = max(wait, error.retry_after)
+        return self._clock.now() + wait * (1 + 0.2 * random.random())  # noqa: S311
+
+    def _give_up_if_forbidden(self, error: LeaseError) -> None:
+        """
+        A right missing from the very start is a mistake; later it may be a blip.
+        """
+        now = self._clock.now()
+        if self._contacted or not isinstance(error, LeaseForbiddenError):
+            self._forbidden_since = None
+            return
+        if self._forbidden_since is None:
+            self._forbidden_since = now
+        if now - self._forbidden_since >= self.election.timing.renew_deadline:
+            self._fail(error)
+
+    def _good(self) -> None:
+        self._contacted = True
+        self.last_error = None
+
+    # -- the watch, the timer, the end -------------------------------------------
+
+    async def _watch(self) -> None:
+        async for change in self._manager.changes():
+            event, reason = self._noticed(change)
+            if event is not None:
+                self.report(event, reason=reason)
+
+    def _noticed(self, change: Change) -> tuple[Event | None, str]:
+        if isinstance(change, Sighted):
+            self._see_holder(change.holder)
+            return (ev.Wake() if change.try_now else None), ""
+        if isinstance(change, Shortened):
+            return ev.LeaseShortened(duration=change.duration), ""
+        return self._loss(change)
+
+    def _see_holder(self, holder: str) -> None:
+        if holder != self.holder:
+            self.holder = holder
+            _logger.info("%s", f"the leader is {holder}" if holder else "no leader")
+
+    def _loss(self, change: Lost | Unwanted) -> tuple[Event, str]:
+        if isinstance(change, Unwanted):
+            return ev.StepDown(backoff=self._backoff), change.why
+        self.holder = change.holder
+        return ev.LeaseLost(reason=change.reason), change.reason.value
+
+    def _wake_at(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if at == float("inf"):
+            self._timer = None
+            return
+        delay = max(0.0, at - self._clock.now())
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.report(ev.Tick())
+
+    def _tell(self, before: State, after: State, token: int | None) -> None:
+        transition = Transition(
+            before=before,
+            after=after,
+            reason=self._reason,
+            token=token,
+            holder=self.holder,
+        )
+        if after in (State.STANDBY, State.STOPPED):
+            self._reason = ""
+        for observer in self._observers:
+            try:
+                observer.on_transition(transition)
+            except Exception:
+                _logger.exception("an observer failed; the election goes on")
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """
+        End the loop with an error: nothing can be promised any more, so kill.
+        """
+        if self._fault is None:
+            self._fault = error
+            if self.election.grant is not None:
+                self._workload.stop(why="internal error", budget=0.0)
+        self._over.set()
+
+
+async def _end(*tasks: asyncio.Task[None] | None) -> None:
+    living = [task for task in tasks if task is not None and not task.done()]
+    for task in living:
+        task.cancel()
+    if living:
+        await asyncio.wait(living, timeout=1.0)
