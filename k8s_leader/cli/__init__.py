@@ -1,0 +1,119 @@
+"""
+The ``k8s-leader`` command; one file per subcommand, imported only when it is called.
+
+Everything that is wrong with the input ends here as one line on stderr and the
+documented exit status; a traceback means a bug of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from k8s_leader.errors import ExitCode, LeaderError
+
+__all__ = ["main"]
+
+_USAGE = """\
+usage: k8s-leader COMMAND [...]
+
+Run exactly one active replica of anything on Kubernetes.
+
+commands:
+  run              run a command only while this candidate is the leader
+  demo             watch candidates elect a leader on this machine
+  config show      print each setting and where its value came from
+  config validate  check the settings, start nothing
+  version          print the version
+
+`k8s-leader COMMAND --help` tells the rest. A first try, on this machine:
+  k8s-leader run --lease sqlite:/tmp/try.db -- sleep 60
+"""
+_COMMANDS = ("run", "demo", "config", "version")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the command line; return the exit status.
+
+    Args:
+        argv: without the program's name; ``None``: of this process.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["run"]:
+        _hold_signals()
+    try:
+        return _command(argv)(argv[1:])
+    except LeaderError as exc:
+        return _failed(str(exc), exc.exit_code)
+    except BrokenPipeError:
+        # The reader of our output left; nobody is there to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + int(getattr(signal, "SIGPIPE", 13))
+    except KeyboardInterrupt:
+        return 128 + int(signal.SIGINT)
+
+
+def _hold_signals() -> None:
+    """
+    Keep signals pending until the guard can act on them; the mask survives exec.
+
+    As PID 1 a signal that comes before its handler is simply dropped by the kernel,
+    and a container that is told to stop at once would be killed much later.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        return  # Windows: refused later with a clear word
+    faults = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS"}
+    keep = {signal.Signals.__members__[name] for name in faults}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - keep)
+
+
+def _failed(message: str, status: int) -> int:
+    print(f"k8s-leader: error: {message}", file=sys.stderr)
+    return int(status)
+
+
+def _command(argv: list[str]) -> Callable[[list[str]], int]:
+    name = argv[0] if argv else ""
+    if name == "run":
+        from k8s_leader.cli.run import run as command
+    elif name == "elector":
+        from k8s_leader.cli.elector import elector as command
+    elif name == "config":
+        from k8s_leader.cli.config import config as command
+    elif name in {"version", "--version", "-V"}:
+        from k8s_leader.cli.version import version as command
+    elif name == "demo":
+        command = _demo
+    elif name in {"help", "--help", "-h"}:
+        command = _help
+    else:
+        command = _unknown(name)
+    return command
+
+
+def _demo(argv: list[str]) -> int:
+    from importlib import import_module
+
+    status: int = import_module("k8s_leader.cli.demo").demo(argv)
+    return status
+
+
+def _help(_argv: list[str]) -> int:
+    print(_USAGE, end="")
+    return int(ExitCode.OK)
+
+
+def _unknown(name: str) -> Callable[[list[str]], int]:
+    from k8s_leader.settings.sources import did_you_mean
+
+    said = f"there is no command {name!r}" if name else "no command was given"
+    hint = did_you_mean(name, _COMMANDS) or "."
+    fix = f"Fix: use one of {', '.join(_COMMANDS)}; see k8s-leader --help"
+
+    def refuse(_argv: list[str]) -> int:
+        return _failed(f"{said}{hint} {fix}", ExitCode.SETTINGS)
+
+    return refuse

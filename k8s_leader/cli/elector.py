@@ -1,0 +1,52 @@
+"""
+``k8s-leader elector``: what the guard starts; of no use to people.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from k8s_leader.cli.arguments import UsageError
+
+__all__ = ["elector"]
+
+_CHUNK = 65536
+
+
+def elector(argv: Sequence[str]) -> int:
+    """
+    Read the configuration, then talk to the lease and to the guard.
+
+    Args:
+        argv: the file descriptors of the configuration and of the guard's socket.
+
+    Returns:
+        The exit status that the guard judges by.
+
+    Raises:
+        UsageError: not started by a guard.
+    """
+    try:
+        config_fd, socket_fd = (int(word) for word in argv)
+        config = _read(config_fd)
+    except (ValueError, OSError) as exc:
+        raise UsageError(
+            "elector is started by the guard only. Fix: use `k8s-leader run`"
+        ) from exc
+    status: int = import_module("k8s_leader.app").run_elector(config, socket_fd)
+    return int(status)
+
+
+def _read(fd: int) -> dict[str, Any]:
+    """
+    Read from the start: a restarted elector gets the same descriptor again.
+    """
+    data = b""
+    while chunk := os.pread(fd, _CHUNK, len(data)):
+        data += chunk
+    config: dict[str, Any] = json.loads(data)
+    return config

@@ -1,0 +1,92 @@
+"""
+What the guard is told: plain JSON, made from valid settings.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from k8s_leader.settings import Settings, in_cluster
+
+__all__ = ["TERMINATION_LOG", "elector_argv", "guard_config"]
+
+TERMINATION_LOG = "/dev/termination-log"
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_ENTRY = "from k8s_leader.cli import main; sys.exit(main())"
+
+
+def guard_config(
+    settings: Settings, command: Sequence[str], environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """
+    Return the guard's configuration; its ``elector`` part is for the elector only.
+
+    Args:
+        settings: valid ones, with a lease.
+        command: what to run while leading.
+        environ: decides whether there is a kubelet to leave a proof for.
+    """
+    workload = settings.workload
+    return {
+        "command": list(command),
+        "elector_argv": elector_argv(),
+        "identity_prefix": settings.election.identity,
+        "timing": asdict(settings.timing),
+        "on_exit": workload.on_exit,
+        "once": workload.once,
+        "success_exit_codes": list(workload.success_exit_codes),
+        "stop_signal": workload.stop_signal,
+        "signal_map": {str(k): v for k, v in workload.signal_map.items()},
+        "termination_log": _termination_log(workload.termination_log, environ),
+        "log_format": settings.log.format,
+        "log_level": settings.log.level,
+        "elector": _elector(settings),
+    }
+
+
+def _elector(settings: Settings) -> dict[str, Any]:
+    lease, kubeconfig = settings.election.lease, settings.kube.kubeconfig
+    if lease is None:
+        raise AssertionError("the settings were loaded with a lease needed")
+    on_disk = lease.store == "sqlite"
+    return {
+        "store": lease.store,
+        "lease": os.path.abspath(lease.name) if on_disk else lease.name,
+        "namespace": settings.election.namespace,
+        "lease_create": settings.election.lease_create,
+        "wait_timeout": settings.election.wait_timeout,
+        "kubeconfig": os.path.abspath(kubeconfig) if kubeconfig else None,
+        "context": settings.kube.context,
+    }
+
+
+def _termination_log(choice: str | None, environ: Mapping[str, str]) -> str | None:
+    if choice != "auto":
+        return os.path.abspath(choice) if choice else None
+    usable = in_cluster(environ) and os.path.exists(TERMINATION_LOG)
+    return TERMINATION_LOG if usable else None
+
+
+def elector_argv() -> list[str]:
+    """
+    Return the command of the elector, without its two file descriptors.
+
+    It must find the same modules as this process, installed or not, and nothing that
+    merely lies in the workload's directory: isolated mode, and where that would not
+    find us (a checkout, PYTHONPATH, a user's site), our own list of folders.
+    """
+    plain = [sys.executable, "-I", "-m", "k8s_leader", "elector"]
+    folder = os.path.dirname(_PACKAGE)
+    # With PYTHONPATH our dependencies may lie elsewhere than in the environment.
+    if folder in site.getsitepackages() and not os.environ.get("PYTHONPATH"):
+        return plain
+    folders = [os.path.abspath(path) for path in sys.path if path]
+    if folder not in folders:
+        folders.append(folder)
+    code = f"import sys; sys.path[:] = {folders!r}; {_ENTRY}"
+    return [sys.executable, "-I", "-c", code, "elector"]

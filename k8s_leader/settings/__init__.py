@@ -1,0 +1,31 @@
+"""
+What people can choose: one table, four sources, one frozen tree of valid values.
+"""
+
+from __future__ import annotations
+
+from k8s_leader.settings.load import Election, Kube, Log, Origin, Settings, Workload
+from k8s_leader.settings.names import (
+    LeaseName,
+    check_sqlite_path,
+    in_cluster,
+    lease_name,
+)
+from k8s_leader.settings.sources import Written
+from k8s_leader.settings.table import SETTINGS, Setting
+
+__all__ = [
+    "SETTINGS",
+    "Election",
+    "Kube",
+    "LeaseName",
+    "Log",
+    "Origin",
+    "Setting",
+    "Settings",
+    "Workload",
+    "Written",
+    "check_sqlite_path",
+    "in_cluster",
+    "lease_name",
+]
