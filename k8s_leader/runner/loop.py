@@ -236,7 +236,8 @@ class ElectionLoop:
             return
         self._good()
         if isinstance(result, Lost | Unwanted):
-            self._answer(*self._loss(result))
+            event, reason = self._loss(result)
+            self._answer(event, reason=reason)
         else:
             self._answer(ev.Renewed(sent=sent))
 
