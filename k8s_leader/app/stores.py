@@ -1,0 +1,120 @@
+"""
+From a store's name to a lease manager that is ready for use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from k8s_leader.clock import Clock
+from k8s_leader.election.timing import Timing
+from k8s_leader.leases.recorded import RecordedLeaseManager
+
+__all__ = ["LeaseChoice", "open_manager"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseChoice:
+    """
+    Which lease, and how to reach it.
+
+    Attributes:
+        store: ``kubernetes`` or ``sqlite``.
+        lease: the Lease's name, or the path of the SQLite file.
+        namespace: of the Lease; ``None``: the kubeconfig's or the Pod's own.
+        may_create: whether a missing Lease is made.
+        kubeconfig: path of a kubeconfig; ``None``: as client-go finds it.
+        context: context of the kubeconfig; ``None``: its current one.
+    """
+
+    store: str
+    lease: str
+    namespace: str | None = None
+    may_create: bool = True
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLease:
+    """
+    A manager with the names that people and workloads know the lease by.
+    """
+
+    manager: RecordedLeaseManager
+    lease: str
+    namespace: str
+
+
+@asynccontextmanager
+async def open_manager(
+    choice: LeaseChoice, *, identity: str, clock: Clock, timing: Timing
+) -> AsyncIterator[OpenLease]:
+    """
+    Open the lease's store for the current event loop, and close it at the end.
+
+    Raises:
+        SettingsError: credentials, kubeconfig or file cannot be used.
+    """
+    if choice.store == "sqlite":
+        async with _open_sqlite(choice, identity, clock, timing) as opened:
+            yield opened
+    else:
+        async with _open_kubernetes(choice, identity, clock, timing) as opened:
+            yield opened
+
+
+@asynccontextmanager
+async def _open_sqlite(
+    choice: LeaseChoice, identity: str, clock: Clock, timing: Timing
+) -> AsyncIterator[OpenLease]:
+    from k8s_leader.leases.sqlite import SqliteStore
+
+    store = SqliteStore(choice.lease, name="leader", timeout=timing.request_timeout)
+    manager = RecordedLeaseManager(
+        store,
+        identity=identity,
+        clock=clock,
+        lease_duration=timing.lease_duration,
+        may_create=choice.may_create,
+    )
+    try:
+        yield OpenLease(manager=manager, lease=choice.lease, namespace="")
+    finally:
+        await manager.close()
+
+
+@asynccontextmanager
+async def _open_kubernetes(
+    choice: LeaseChoice, identity: str, clock: Clock, timing: Timing
+) -> AsyncIterator[OpenLease]:
+    from k8s_leader.kube import KubeClient, KubeSettings
+    from k8s_leader.leases.kubernetes import KubernetesStore
+
+    settings = KubeSettings(
+        kubeconfig=choice.kubeconfig,
+        context=choice.context,
+        namespace=choice.namespace,
+    )
+    async with KubeClient.connect(
+        settings, environ=os.environ, clock=clock
+    ) as client:
+        store = KubernetesStore(
+            client.leases,
+            namespace=client.namespace,
+            name=choice.lease,
+            timeout=timing.request_timeout,
+        )
+        manager = RecordedLeaseManager(
+            store,
+            identity=identity,
+            clock=clock,
+            lease_duration=timing.lease_duration,
+            may_create=choice.may_create,
+        )
+        yield OpenLease(
+            manager=manager, lease=choice.lease, namespace=client.namespace
+        )
