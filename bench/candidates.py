@@ -1,0 +1,245 @@
+"""
+The three electors, each started as its users start it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tests.helpers.cluster import LEASE_RULES
+from tests.helpers.go_build import PEERS, TESTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.helpers.cluster import ApiServer
+    from tests.helpers.lifeline import Lifeline
+
+__all__ = ["KINDS", "Candidate", "Kind", "Memory", "Seat"]
+
+_EXIT_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """
+    What a candidate gets: who it is for the API server, and what it shall run.
+    """
+
+    namespace: str
+    lease: str
+    account: str
+    kubeconfig: Path
+    log: Path
+    command: Sequence[str]
+
+    @classmethod
+    def make(
+        cls,
+        api: ApiServer,
+        *,
+        namespace: str,
+        lease: str,
+        account: str,
+        command: Sequence[str],
+    ) -> Self:
+        """
+        Create the account with the rights of a candidate.
+        """
+        token = api.service_account(namespace, account, rules=LEASE_RULES)
+        return cls(
+            namespace=namespace,
+            lease=lease,
+            account=account,
+            kubeconfig=api.kubeconfig(token, namespace=namespace),
+            log=api.folder / f"{namespace}-{account}.log",
+            command=command,
+        )
+
+    @property
+    def user(self) -> str:
+        """
+        The name in the audit log.
+        """
+        return f"system:serviceaccount:{self.namespace}:{self.account}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """
+    One elector under measurement.
+    """
+
+    name: str
+    releases: bool
+
+    def argv(self, seat: Seat) -> list[str]:
+        """
+        Return the command line of a candidate.
+        """
+        if self.name == "ours":
+            return [*_ours(seat), "--", *seat.command]
+        program = (
+            [str(PEERS.build())]
+            if self.name == "client-go"
+            else [sys.executable, str(TESTS / "peers" / "asyncio_elector.py")]
+        )
+        # The defaults of both programs are those of Kubernetes: 15 s, 10 s, 2 s.
+        return [
+            *program,
+            f"--kubeconfig={seat.kubeconfig}",
+            f"--namespace={seat.namespace}",
+            f"--lease={seat.lease}",
+            f"--identity={seat.account}",
+            "--",
+            *seat.command,
+        ]
+
+
+KINDS = {
+    "ours": Kind(name="ours", releases=True),
+    "client-go": Kind(name="client-go", releases=True),
+    "asyncio": Kind(name="asyncio", releases=False),
+}
+
+
+def _ours(seat: Seat) -> list[str]:
+    beside = Path(sys.executable).parent / "k8s-leader"
+    program = (
+        [str(beside)]
+        if beside.exists()
+        else [shutil.which("k8s-leader") or sys.executable]
+    )
+    if program == [sys.executable]:
+        program += ["-m", "k8s_leader"]
+    return [
+        *program,
+        "run",
+        "--lease",
+        f"{seat.namespace}/{seat.lease}",
+        "--kubeconfig",
+        str(seat.kubeconfig),
+        "--lease-duration",
+        "15s",
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """
+    Memory of a candidate's processes without the workload, in bytes.
+    """
+
+    rss: int
+    pss: int
+    processes: int
+
+
+class Candidate:
+    """
+    A running candidate with all its processes.
+    """
+
+    def __init__(self, kind: Kind, *, seat: Seat, lifeline: Lifeline) -> None:
+        self.seat = seat
+        self._lifeline = lifeline
+        with seat.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                kind.argv(seat),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        lifeline.add(self._process.pid)
+
+    @property
+    def is_running(self) -> bool:
+        """
+        Whether its first process is there.
+        """
+        return self._process.poll() is None
+
+    def terminate(self) -> None:
+        """
+        Send SIGTERM to the first process, as the kubelet does.
+        """
+        self._process.terminate()
+
+    def wait(self) -> None:
+        """
+        Wait for the end of the first process.
+        """
+        self._process.wait(_EXIT_TIMEOUT)
+        self._lifeline.discard(self._process.pid)
+
+    def kill(self) -> None:
+        """
+        SIGKILL all processes at once, as the end of a container's PID 1 does.
+        """
+        if not self.is_running:
+            return
+        for pid in [self._process.pid, *_descendants(self._process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.wait()
+
+    def memory(self) -> Memory:
+        """
+        Add up what its processes hold; the workload's are left out.
+        """
+        rss = pss = count = 0
+        for pid in [self._process.pid, *_descendants(self._process.pid)]:
+            if _is_workload(pid):
+                continue
+            values = _rollup(pid)
+            rss += values.get("Rss", 0)
+            pss += values.get("Pss", 0)
+            count += 1
+        return Memory(rss=rss, pss=pss, processes=count)
+
+    def tail(self) -> str:
+        """
+        Return its last words.
+        """
+        text = self.seat.log.read_text(errors="replace")
+        return "\n".join(text.splitlines()[-15:])
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                stat = (entry / "stat").read_text()
+                parent = int(stat.rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            found.append(child)
+            waiting.append(child)
+    return found
+
+
+def _is_workload(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip() in {"sh", "sleep"}
+    return True
+
+
+def _rollup(pid: int) -> dict[str, int]:
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        pairs = [line.split(":") for line in lines]
+        return {name: int(rest.split()[0]) * 1024 for name, rest in pairs}
+    return {}
