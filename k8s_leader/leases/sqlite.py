@@ -62,6 +62,9 @@ _REPLACE = (
     "WHERE name = ? AND uid = ? AND version = ? RETURNING uid, version, record"
 )
 
+_LOOKS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016)
+"""A write wakes the watch a little before it is committed: look again (seconds)."""
+
 _NETWORK = frozenset(
     "nfs nfs4 cifs smb3 smbfs 9p afs ceph fuse.sshfs fuse.glusterfs lustre gfs2 "
     "ocfs2 fuse.ceph virtiofs".split()
@@ -143,22 +146,25 @@ class SqliteStore:
         """
         Yield the state now and whenever the file was written to.
         """
-        last: tuple[str, int | None] | None | str = "nothing yet"
+        last: Sighting | None = None
         with FileWatch(self._path) as changes:
             while True:
-                try:
-                    stored = await self.read()
-                except LeaseUnavailableError:
-                    yield Sighting(blind=True)
-                    last = "blind"
-                    await asyncio.sleep(1.0)
-                    continue
-                seen = None if stored is None else (stored.uid, stored.version)
-                if seen != last:
-                    last = seen
-                    version = None if stored is None else stored.version
-                    yield Sighting(stored=stored, version=version)
+                for pause in _LOOKS:
+                    await asyncio.sleep(pause)
+                    sighting = await self._look()
+                    if sighting != last:
+                        yield sighting
+                        last = sighting
+                        break
                 await changes.wait()
+
+    async def _look(self) -> Sighting:
+        try:
+            stored = await self.read()
+        except LeaseUnavailableError:
+            return Sighting(blind=True)
+        version = None if stored is None else stored.version
+        return Sighting(stored=stored, version=version)
 
     async def close(self) -> None:
         """
