@@ -150,7 +150,7 @@ def _error(answer: Answer, *, right: Right, wall: float) -> LeaseError:
             # Quotas, webhooks and dying namespaces forbid too: no rule helps there.
             is_rbac = status is None or " cannot " in said
             return LeaseForbiddenError(text, rule=right.rule() if is_rbac else "")
-        case 404 if status is not None and status.get("reason") == "NotFound":
+        case 404 if _is_missing_object(status):
             return LeaseNotFoundError(text)
         case 409:
             return LeaseConflictError(text)
@@ -160,6 +160,15 @@ def _error(answer: Answer, *, right: Right, wall: float) -> LeaseError:
             return LeaseUnavailableError(f"{text}: redirects are not followed")
     retry_after = parse_retry_after(answer.headers.get("Retry-After"), wall=wall)
     return LeaseUnavailableError(text, retry_after=retry_after)
+
+
+def _is_missing_object(status: dict[str, Any] | None) -> bool:
+    """
+    Tell "there is no such Lease" from "there is no such path" (a wrong server).
+    """
+    details = (status or {}).get("details")
+    named = isinstance(details, dict) and bool(details.get("name"))
+    return named and (status or {}).get("reason") == "NotFound"
 
 
 def _said(answer: Answer, status: dict[str, Any] | None) -> str:

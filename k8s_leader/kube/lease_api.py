@@ -23,6 +23,7 @@ from k8s_leader.kube.watch import Watch, WatchEvent, WatchTiming
 
 __all__ = ["LeaseApi", "leases_path"]
 
+_EXPECTED: Final = ("uid", "resourceVersion")
 _API: Final = "/apis/coordination.k8s.io/v1"
 
 
@@ -102,20 +103,20 @@ class LeaseApi:
 
         Args:
             namespace: where it is.
-            body: the whole Lease with ``metadata.name`` and
-                ``metadata.resourceVersion``.
+            body: the whole Lease as it was read, with ``metadata.name``,
+                ``metadata.uid`` and ``metadata.resourceVersion``.
             timeout: seconds for the whole call.
 
         Raises:
-            LeaseConflictError: somebody wrote since.
-            LeaseNotFoundError: it is gone.
-            LeaseMalformedError: the body has no name or resourceVersion (that would
-                be a write that checks nothing), or the API server refused it.
+            LeaseConflictError: somebody wrote since, or deleted it.
+            LeaseNotFoundError: there is no such namespace.
+            LeaseMalformedError: the body lacks one of the three (without a uid the
+                API server would make a deleted Lease again), or it was refused.
             LeaseError: the one that fits.
         """
         name = _name(body)
-        if not name or not body["metadata"].get("resourceVersion"):
-            msg = "a Lease can only be replaced by name and resourceVersion"
+        if not name or not all(body["metadata"].get(key) for key in _EXPECTED):
+            msg = "a Lease is only replaced by name, uid and resourceVersion"
             raise LeaseMalformedError(msg)
         right = Right(verb="update", namespace=namespace, name=name)
         path = leases_path(namespace, name)

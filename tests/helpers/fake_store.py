@@ -113,17 +113,18 @@ class Store:
                 f"the name on the URL ({name})"
             )
             raise StatusError(400, "BadRequest", message)
-        present = self.leases.get((namespace, name))
-        if present is None:
-            return self._replace_missing(namespace, lease)
-        _check_uid(lease, present)
         if not metadata.get("resourceVersion"):
-            raise _invalid(
-                name,
-                "metadata.resourceVersion",
-                "0x0",
-                "must be specified for an update",
+            message = (
+                f'leases.{GROUP} "{name}" is invalid: metadata.resourceVersion: '
+                "Invalid value: 0: must be specified for an update"
             )
+            raise StatusError(422, "Invalid", message, _details(name))
+        present = self.leases.get((namespace, name))
+        _check_uid(lease, present)
+        if present is None:
+            # Leases are created by PUT too, unless the uid says which one was meant.
+            del metadata["resourceVersion"]
+            return self.create(namespace, lease)
         if metadata["resourceVersion"] != present["metadata"]["resourceVersion"]:
             raise _conflict(name, _MODIFIED)
         _validate(lease, name)
@@ -139,16 +140,14 @@ class Store:
         self.version += 1
         lease["metadata"]["resourceVersion"] = str(self.version)
         self._record("DELETED", namespace, lease)
-        return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
-
-    def _replace_missing(self, namespace: str, lease: Lease) -> Lease:
-        # Leases may be created by PUT, unless the body says which object it meant.
-        name = lease["metadata"]["name"]
-        if lease["metadata"].get("uid"):
-            _check_uid(lease, {"metadata": {"name": name, "uid": ""}})
-        if lease["metadata"].get("resourceVersion"):
-            raise _not_found(name)
-        return self.create(namespace, lease)
+        details = _details(name) | {"uid": lease["metadata"]["uid"]}
+        return {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": details,
+        }
 
     def _store(self, kind: str, namespace: str, lease: Lease) -> Lease:
         self.version += 1
@@ -191,20 +190,20 @@ def _conflict(name: str, why: str) -> StatusError:
 
 
 def _invalid(name: str, key: str, value: object, why: str) -> StatusError:
-    shown = f"{value}" if value == "0x0" or isinstance(value, int) else f'"{value}"'
+    shown = str(value) if isinstance(value, int) else f'"{value}"'
     message = f'Lease.{GROUP} "{name}" is invalid: {key}: Invalid value: {shown}: {why}'
     return StatusError(422, "Invalid", message, _details(name, "Lease"))
 
 
-def _check_uid(lease: Lease, present: Lease) -> None:
-    wanted, found = lease["metadata"].get("uid"), present["metadata"]["uid"]
+def _check_uid(lease: Lease, present: Lease | None) -> None:
+    wanted = lease["metadata"].get("uid")
+    found = present["metadata"]["uid"] if present else ""
     if wanted and wanted != found:
-        name = present["metadata"]["name"]
         why = (
-            f"Precondition failed: UID in precondition: {wanted}, "
-            f"UID in object meta: {found}"
+            "StorageError: invalid object, Code: 4, AdditionalErrorMsg: Precondition "
+            f"failed: UID in precondition: {wanted}, UID in object meta: {found}"
         )
-        raise _conflict(name, why)
+        raise _conflict(lease["metadata"]["name"], why)
 
 
 def _undecodable(why: str) -> StatusError:
@@ -267,7 +266,14 @@ def _micro_time(value: object) -> str:
 def _validate(lease: Lease, name: str) -> None:
     """
     Check values as the validation of the API server does, which answers 422.
+
+    ``strategy`` and ``preferredHolder`` are kept, as with the feature gate
+    CoordinatedLeaderElection switched on; without it the API server drops them.
     """
+    if not name:
+        why = "metadata.name: Required value: name or generateName is required"
+        message = f'Lease.{GROUP} "" is invalid: {why}'
+        raise StatusError(422, "Invalid", message, _details(name, "Lease"))
     if not _NAME.fullmatch(name) or len(name) > 253:
         raise _invalid(name, "metadata.name", name, "a lowercase RFC 1123 subdomain")
     spec = lease["spec"]
