@@ -78,20 +78,26 @@ def _failed(message: str, status: int) -> int:
 def _command(argv: list[str]) -> Callable[[list[str]], int]:
     name = argv[0] if argv else ""
     if name == "run":
-        from k8s_leader.cli.run import run as command
-    elif name == "elector":
-        from k8s_leader.cli.elector import elector as command
-    elif name == "config":
-        from k8s_leader.cli.config import config as command
-    elif name in {"version", "--version", "-V"}:
-        from k8s_leader.cli.version import version as command
-    elif name == "demo":
-        command = _demo
-    elif name in {"help", "--help", "-h"}:
-        command = _help
-    else:
-        command = _unknown(name)
-    return command
+        from k8s_leader.cli.run import run
+
+        return run
+    if name == "elector":
+        from k8s_leader.cli.elector import elector
+
+        return elector
+    if name == "config":
+        from k8s_leader.cli.config import config
+
+        return config
+    plain = {"demo": _demo, "version": _version, "--version": _version, "-V": _version}
+    helps = {"help": _help, "--help": _help, "-h": _help}
+    return {**plain, **helps}.get(name) or _unknown(name)
+
+
+def _version(argv: list[str]) -> int:
+    from k8s_leader.cli.version import version
+
+    return version(argv)
 
 
 def _demo(argv: list[str]) -> int:

@@ -111,9 +111,7 @@ def parse_settings(
         if word.startswith("-"):
             flag = word.partition("=")[0]
             hint = did_you_mean(flag, known)
-            raise UsageError(
-                f"there is no flag {flag}{hint or '; see --help.'} Fix: correct the flag"
-            )
+            raise UsageError(f"there is no flag {flag}{hint or '.'} Fix: correct it")
         raise UsageError(
             f"{word!r} is no flag. Fix: put `--` before the command to run, "
             f"as in {parser.prog} --lease NAME -- {word} ..."

@@ -146,7 +146,7 @@ class Settings:
             profile=values["profile"],
             workload=_workload(values),
             log=Log(format=values["log-format"], level=values["log-level"]),
-            origins=_origins(written),
+            origins=_origins(written, values["lease"]),
             warnings=tuple(sources.unknown_variables(environ)),
         )
 
@@ -293,7 +293,9 @@ def _workload(values: dict[str, Any]) -> Workload:
     )
 
 
-def _origins(written: Mapping[str, Written]) -> dict[str, Origin]:
+def _origins(
+    written: Mapping[str, Written], lease: LeaseName | None
+) -> dict[str, Origin]:
     origins = {}
     for setting in SETTINGS:
         found = written.get(setting.name)
@@ -303,4 +305,6 @@ def _origins(written: Mapping[str, Written]) -> dict[str, Origin]:
             if found
             else Origin(source="derived" if derived else "default")
         )
+    if lease is not None and lease.namespace:
+        origins["namespace"] = origins["lease"]
     return origins
