@@ -26,6 +26,7 @@ from k8s_leader.election.record import TermId
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import ExitCode, LeaderError
 from k8s_leader.leases.port import Held
+from k8s_leader.log import LogContext, configure
 from k8s_leader.runner.guarded import GuardedWorkload, GuardLink, Message
 from k8s_leader.runner.loop import ElectionLoop
 from k8s_leader.runner.port import Transition
@@ -73,6 +74,12 @@ class _Elector:
         self._tree: int | None = None
         self._led = False
         self._wait: asyncio.TimerHandle | None = None
+        self._context = LogContext(lease=config["elector"]["lease"])
+        configure(
+            format=config.get("log_format", "text"),
+            level=config.get("log_level", "info"),
+            context=self._context,
+        )
 
     async def run(self, end: socket.socket) -> int:
         """
@@ -90,6 +97,7 @@ class _Elector:
     async def _campaign(self, link: GuardLink, hello: Message) -> None:
         choice = _choice(self._config["elector"])
         identity = str(hello["identity"])
+        self._context.identity = identity
         async with open_manager(
             choice, identity=identity, clock=self._clock, timing=self._timing
         ) as opened:
@@ -238,7 +246,13 @@ class _Elector:
         """
         Log a change, with its consequence, and end after one term when asked to.
         """
-        _logger.info("%s", _sentence(transition))
+        self._context.term = transition.token
+        quiet = transition.after is State.ACQUIRING or (
+            transition.before is State.ACQUIRING and transition.after is State.STANDBY
+        )
+        _logger.log(
+            logging.DEBUG if quiet else logging.INFO, "%s", _sentence(transition)
+        )
         if transition.after is State.LEADING:
             self._led = True
             if self._wait is not None:

@@ -1,0 +1,40 @@
+"""
+Start of the guard's process: ``python -I -S …/guard/__main__.py CONFIG_FD``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    _here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [p for p in sys.path if p != _here]
+    sys.path.append(os.path.dirname(os.path.dirname(_here)))
+
+import json
+
+from k8s_leader.guard.linux import become_subreaper
+from k8s_leader.guard.supervisor import Guard
+
+__all__ = ["main"]
+
+
+def main(argv: list[str]) -> int:
+    """
+    Read the configuration and guard.
+    """
+    config_fd = int(argv[1])
+    data = b""
+    while chunk := os.pread(config_fd, 65536, len(data)):
+        data += chunk
+    os.set_inheritable(config_fd, False)
+    config = json.loads(data)
+    if os.getpid() != 1:
+        become_subreaper()
+    guard = Guard(config, config_fd=config_fd, environ=dict(os.environ))
+    return guard.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,134 @@
+"""
+The elector's process as the guard sees it: started, heard, restarted.
+
+A new elector is started only after the old one was reaped, on a new socket pair, so
+that no two ever speak for one identity.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from k8s_leader.guard.linux import die_with_parent
+
+__all__ = ["Elector"]
+
+_PACKET = 32768
+_FLOOD = 64
+"""Packets read at a time: a flood cannot keep the guard from its deadlines."""
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 10.0
+_STABLE = 30.0
+
+
+class Elector:
+    """
+    The process that talks to the lease.
+
+    Args:
+        argv: its command; two file descriptors are appended.
+        config_fd: of the configuration, inherited.
+    """
+
+    def __init__(self, argv: Sequence[str], *, config_fd: int) -> None:
+        self._argv = list(argv)
+        self._config_fd = config_fd
+        self._pause = _FIRST_PAUSE
+        self._started_at = 0.0
+        self.pid: int | None = None
+        self.end: socket.socket | None = None
+        self.restart_at = 0.0
+
+    def start(self, *, now: float, environ: Mapping[str, str]) -> None:
+        """
+        Start it; its first message has to be the guard's hello.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            self._exec(theirs, environ)
+        theirs.close()
+        ours.setblocking(False)
+        self.pid, self.end, self._started_at = pid, ours, now
+
+    def send(self, kind: str, **fields: object) -> None:
+        """
+        Tell it something; who does not listen is not waited for.
+        """
+        if self.end is None:
+            return
+        try:
+            self.end.send(json.dumps({"type": kind, **fields}).encode())
+        except OSError:
+            pass  # it hangs or is gone; its end is noticed by SIGCHLD
+
+    def receive(self) -> list[dict[str, Any]]:
+        """
+        Return what it said since; garbage ends it (it is started again).
+        """
+        messages: list[dict[str, Any]] = []
+        while self.end is not None and len(messages) < _FLOOD:
+            try:
+                packet = self.end.recv(_PACKET)
+            except BlockingIOError:
+                break
+            except OSError:
+                packet = b""
+            if not packet:
+                self._hang_up()
+                break
+            try:
+                message = json.loads(packet)
+                message["type"].encode()
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                self.kill()
+                break
+            messages.append(message)
+        return messages
+
+    def reaped(self, *, now: float) -> None:
+        """
+        Note that it is gone, and when to start the next.
+        """
+        self._hang_up()
+        self.pid = None
+        if now - self._started_at > _STABLE:
+            self._pause = _FIRST_PAUSE
+        self.restart_at = now + self._pause
+        self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
+
+    def kill(self) -> None:
+        """
+        Kill it: it talks nonsense, hangs, or is not needed any more.
+        """
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def _hang_up(self) -> None:
+        if self.end is not None:
+            self.end.close()
+            self.end = None
+
+    def _exec(self, end: socket.socket, environ: Mapping[str, str]) -> None:
+        guard = os.getppid()
+        try:
+            os.setpgid(0, 0)  # a terminal's signals are for the guard
+            die_with_parent()
+            if os.getppid() != guard:
+                os._exit(1)
+            os.set_inheritable(end.fileno(), True)
+            os.set_inheritable(self._config_fd, True)
+            signal.set_wakeup_fd(-1)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            fds = [str(self._config_fd), str(end.fileno())]
+            os.execve(self._argv[0], [*self._argv, *fds], dict(environ))
+        except OSError as exc:
+            os.write(2, f"k8s-leader: error: {self._argv[0]}: {exc}\n".encode())
+        finally:
+            os._exit(127)

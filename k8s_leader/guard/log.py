@@ -1,0 +1,70 @@
+"""
+The guard's words: one line per change, and the proof for the kubelet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+__all__ = ["Log"]
+
+_LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR"}
+
+
+class Log:
+    """
+    Writes to stderr, and the identity to the container's termination log (S18).
+    """
+
+    def __init__(self, config: dict[str, Any], *, identity: str) -> None:
+        self._json = config["log_format"] == "json"
+        names = {name.lower(): number for number, name in _LEVELS.items()}
+        self._level = names.get(str(config["log_level"]).lower(), 20)
+        self._identity = identity
+        self._path = config.get("termination_log")
+
+    def say(self, message: str, *, level: int = 20) -> None:
+        """
+        Write a line; a closed or full stderr never stops the guard.
+        """
+        if level < self._level:
+            return
+        wall = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall))
+        stamp += f".{int(wall % 1 * 1000):03d}Z"
+        name = _LEVELS[level]
+        if self._json:
+            entry = {"ts": stamp, "level": name.lower(), "logger": "guard"}
+            line = json.dumps({**entry, "msg": message, "identity": self._identity})
+        else:
+            line = f"{stamp} {name:<7} guard: {message} identity={self._identity}"
+        try:
+            os.write(2, line.encode() + b"\n")
+        except OSError:
+            pass
+
+    def prove(self, identity: str) -> None:
+        """
+        Write the identity as the first line of the termination log (S18).
+        """
+        self._terminate(os.O_TRUNC, identity)
+
+    def last(self, reason: str) -> None:
+        """
+        Add the last reason after the identity.
+        """
+        self._terminate(os.O_APPEND, reason)
+
+    def _terminate(self, how: int, line: str) -> None:
+        if self._path is None:
+            return
+        try:
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how)
+        except OSError as exc:
+            self.say(f"no termination log: {exc}", level=30)
+            return
+        os.write(fd, line.encode() + b"\n")
+        os.close(fd)
