@@ -37,8 +37,20 @@ def elector(argv: Sequence[str]) -> int:
         raise UsageError(
             "elector is started by the guard only. Fix: use `k8s-leader run`"
         ) from exc
+    _configure_log(config)
     status: int = import_module("k8s_leader.app").run_elector(config, socket_fd)
     return int(status)
+
+
+def _configure_log(config: dict[str, Any]) -> None:
+    from k8s_leader.log import LogContext, configure
+
+    lease = str(config.get("elector", {}).get("lease", ""))
+    configure(
+        format=config.get("log_format", "text"),
+        level=config.get("log_level", "info"),
+        context=LogContext(lease=lease),
+    )
 
 
 def _read(fd: int) -> dict[str, Any]:

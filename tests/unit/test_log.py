@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,12 +15,10 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def restored_logger() -> Iterator[None]:
-    logger = logging.getLogger("k8s_leader")
-    before = logger.handlers[:], logger.level, logger.propagate
-    yield
-    logger.handlers[:], level, logger.propagate = before
-    logger.setLevel(level)
+def own_logger(restored_log: None) -> None:
+    """
+    Give back the logger as it was.
+    """
 
 
 def test_text_lines_carry_lease_identity_and_term() -> None:

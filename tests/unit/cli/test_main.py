@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from k8s_leader import cli
 from k8s_leader.cli import main
 from k8s_leader.errors import LeaseForbiddenError
 
@@ -109,7 +108,7 @@ def test_what_ends_a_command_becomes_its_status(
 def test_a_reader_that_left_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     duplicated: list[int] = []
     fake_command(monkeypatch, BrokenPipeError())
-    monkeypatch.setattr(cli.os, "dup2", lambda _old, new: duplicated.append(new))
+    monkeypatch.setattr("os.dup2", lambda _old, new: duplicated.append(new))
     assert main(["demo"]) == 141
     assert duplicated == [1]
 
@@ -124,5 +123,5 @@ def test_the_arguments_of_the_process_are_the_default(
 
 def test_without_signal_masks_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.delattr(cli.signal, "pthread_sigmask")
+        patch.delattr("signal.pthread_sigmask")
         assert main(["run"]) == 78

@@ -142,7 +142,7 @@ def test_an_installed_package_is_found_by_the_interpreter_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    monkeypatch.setattr(guard_config.site, "getsitepackages", lambda: [str(ROOT)])
+    monkeypatch.setattr("site.getsitepackages", lambda: [str(ROOT)])
     monkeypatch.setattr(guard_config, "_PACKAGE", str(ROOT / "k8s_leader"))
     argv = guard_config.elector_argv()
     assert argv == [sys.executable, "-I", "-m", "k8s_leader", "elector"]
@@ -151,7 +151,7 @@ def test_an_installed_package_is_found_by_the_interpreter_itself(
 def test_a_checkout_is_found_from_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard_config.site, "getsitepackages", list)
+    monkeypatch.setattr("site.getsitepackages", list)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(ROOT)])
     (tmp_path / "k8s_leader.py").write_text("raise SystemExit('the wrong module')")
     argv = guard_config.elector_argv()
@@ -268,13 +268,13 @@ def test_failing_to_become_the_command_tells_why(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(become.os, "execvpe", fail)
+    monkeypatch.setattr("os.execvpe", fail)
     assert become.become_command(["prog"], {}) == status
     assert "prog" in capsys.readouterr().err
 
 
 def test_the_elector_reads_its_config_from_the_start_each_time(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, restored_log: None
 ) -> None:
     calls: list[tuple[dict[str, Any], int]] = []
 
@@ -284,7 +284,7 @@ def test_the_elector_reads_its_config_from_the_start_each_time(
             calls.append((config, sock_fd))
             return 75
 
-    monkeypatch.setitem(sys.modules, "k8s_leader.app", App)  # type: ignore[arg-type]  # quacks
+    monkeypatch.setitem(sys.modules, "k8s_leader.app", App)
     fd = os.memfd_create("config")
     try:
         os.write(fd, json.dumps({"elector": {"lease": "x"}}).encode())

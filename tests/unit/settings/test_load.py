@@ -133,7 +133,7 @@ def test_durations_that_contradict_each_other_blame_what_was_written(
     given: dict[str, str], names: list[str]
 ) -> None:
     with pytest.raises(SettingsError) as caught:
-        loaded(**given)
+        loaded(None, **given)
     for name in names:
         assert name in str(caught.value)
     assert "_" not in str(caught.value)
