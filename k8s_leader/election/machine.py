@@ -154,8 +154,9 @@ class Election:
         Do what is due while the lease is held, and say when to look again.
         """
         grant = self._held()
-        if now >= grant.stop_at:  # S2
-            return self._lose(LossReason.DEADLINE, budget=self.timing.kill_time)
+        if now >= grant.stop_at:  # S2: counted from stop_at, however late we are
+            budget = max(0.0, grant.stop_at + self.timing.kill_time - now)
+            return self._lose(LossReason.DEADLINE, budget=budget)
         if self.state is State.STOPPING and now >= self._kill_at:
             stuck = now >= self._kill_at + self.timing.kill_time
             if stuck:  # S4: it cannot be made to go: renew no more, never release

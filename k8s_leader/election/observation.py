@@ -57,8 +57,9 @@ class Take:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """
-    The lease may not be taken before ``until`` (boot-time seconds; ``None``: never
-    by waiting alone, something has to change first).
+    The lease may not be taken before ``until``.
+
+    Boot-time seconds; ``None``: never by waiting alone, something has to change first.
     """
 
     until: float | None
@@ -155,7 +156,7 @@ class Observation:
         if self.shows(stored):
             return replace(seen, stored=stored)
         return replace(
-            seen._guard(self, stored, at=at),
+            seen._guard(self, stored, at=at),  # noqa: SLF001  # of this very class
             looked=True,
             stored=stored,
             changed_at=at,
@@ -242,25 +243,26 @@ class Observation:
     ) -> Observation:
         """
         Remember a holder of ours that vanished without the release marker (S12).
+
+        Its last renewal may have gone unseen, so its whole duration counts from now.
         """
+        unguarded = replace(self, guarded="", guarded_until=0.0)
         if stored is not None and not stored.record.is_free:
-            return replace(self, guarded="", guarded_until=0.0)
+            return unguarded
         if stored is not None and stored.record.was_released:
-            return replace(self, guarded="", guarded_until=0.0)
+            return unguarded
         previous = None if before.stored is None else before.stored.record
-        if previous is not None and not previous.is_free:
-            if previous.our_holder != previous.holder:
-                return replace(self, guarded="", guarded_until=0.0)
-            return replace(
-                self, guarded=previous.holder, guarded_until=before.expires_at()
-            )
-        if not before.looked and stored is not None:
+        if stored is not None and _names_unseen_term(stored.record, previous):
             return self._guard_unseen(stored.record, at=at)
-        return self
+        if previous is None or previous.is_free:
+            return self
+        if previous.our_holder != previous.holder:
+            return unguarded
+        return replace(self, guarded=previous.holder, guarded_until=at + before.longest)
 
     def _guard_unseen(self, record: Record, *, at: float) -> Observation:
         """
-        A newcomer knows of the last holder only what the annotations say (S12).
+        Of a holder that was never seen only the annotations tell (S12).
         """
         if not record.last_holder_was_ours:
             return self
@@ -309,3 +311,15 @@ def _spec(stored: Stored | None) -> tuple[object, ...] | None:
 
 def _holding(record: Record) -> tuple[str, str | None]:
     return (record.holder, record.acquire_time)
+
+
+def _names_unseen_term(record: Record, previous: Record | None) -> bool:
+    """
+    Tell whether the annotations name a term of ours that was never seen itself.
+    """
+    if record.our_holder is None:
+        return False
+    return previous is None or (
+        (previous.our_holder, previous.our_transitions)
+        != (record.our_holder, record.our_transitions)
+    )
