@@ -7,7 +7,8 @@ first and then does what the arguments say; without coverage it is the interpret
 itself. The stand-in replaces itself, so the process id, the inherited descriptors and
 the blocked signals are those of the real thing.
 
-Use it where a test starts the guard: ``[interpreter(tmp_path), "-I", "-S", path, fd]``.
+Where a test starts the guard: ``[interpreter(tmp_path), "-I", "-S", path, fd]``; where
+it starts the whole command: ``command(tmp_path, "run", "--lease", ...)``.
 """
 
 from __future__ import annotations
@@ -17,18 +18,22 @@ import sys
 import sysconfig
 from pathlib import Path
 
-__all__ = ["interpreter"]
+__all__ = ["command", "interpreter"]
 
 _START = """\
 import sys
 sys.path.append({site!r})
 import coverage
 coverage.process_startup()
-import runpy
-while sys.argv[1].startswith("-"):
-    del sys.argv[1]
+from importlib.machinery import ModuleSpec
 del sys.argv[0]
-runpy.run_path(sys.argv[0], run_name="__main__")
+path = sys.argv[0]
+# The name tells coverage which package the script belongs to.
+name = ".".join(path.removesuffix(".py").split("/")[-3:])
+scope = {{"__name__": "__main__", "__file__": path}}
+scope["__spec__"] = ModuleSpec(name, None)
+with open(path) as file:
+    exec(compile(file.read(), path, "exec"), scope)
 """
 
 
@@ -43,6 +48,25 @@ def interpreter(folder: Path) -> str:
         return sys.executable
     start, program = folder / "measured_start.py", folder / "measured-python"
     start.write_text(_START.format(site=sysconfig.get_path("purelib")))
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {start} "$@"\n')
+    program.write_text(
+        "#!/bin/sh\n"
+        f'if [ "$1 $2" = "-I -S" ]; then shift 2; set -- -I -S {start} "$@"; fi\n'
+        f'exec {sys.executable} "$@"\n'
+    )
     program.chmod(0o755)
     return str(program)
+
+
+def command(folder: Path, *words: str) -> list[str]:
+    """
+    Return how to start ``k8s-leader`` so that its guard is measured, too.
+
+    Args:
+        folder: a place of the test's own.
+        words: the command line, such as ``"run", "--lease", ...``.
+    """
+    code = (
+        f"import sys; sys.executable = {interpreter(folder)!r}; "
+        "from k8s_leader.cli import main; sys.exit(main())"
+    )
+    return [sys.executable, "-c", code, *words]

@@ -95,9 +95,9 @@ def test_every_module_can_be_imported(installed: Installed) -> None:
 def test_the_elector_of_an_installed_package_needs_no_folders(
     installed: Installed,
 ) -> None:
-    code = "from k8s_leader.cli.guard_config import elector_argv; print(elector_argv()[1:])"
+    code = "from k8s_leader.cli import guard_config as g; print(*g.elector_argv()[1:])"
     done = installed.run("python", "-c", code)
-    assert done.stdout.strip() == "['-I', '-m', 'k8s_leader', 'elector']", done.stderr
+    assert done.stdout.strip() == "-I -m k8s_leader elector", done.stderr
 
 
 def test_run_on_a_sqlite_lease_runs_the_command_and_stops(
