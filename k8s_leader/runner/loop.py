@@ -215,7 +215,8 @@ class ElectionLoop:
             won = ev.Won(token=result.token, sent=sent, timing=timing)
             self._answer(won, reason="acquired")
             return
-        self.holder = result.holder or self.holder
+        if result.holder:
+            self._see_holder(result.holder)
         self._answer(ev.NotWon(retry_at=self._later(result)))
 
     def _later(self, refused: Refused) -> float | None:

@@ -1,0 +1,163 @@
+"""
+`k8s-leader run` on a SQLite lease: real processes, real signals, no cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.candidate import SHORT, Candidate, Journal, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers.lifeline import Lifeline
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def lease(tmp_path: Path) -> str:
+    return f"sqlite:{tmp_path}/lease.db"
+
+
+def test_a_stopped_leader_hands_over_at_once_and_releases(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    with (
+        Candidate(lease, journal, name="a", lifeline=lifeline) as a,
+        Candidate(lease, journal, name="b", lifeline=lifeline) as b,
+    ):
+        wait_until(journal.tokens)
+        leader, other = (a, b) if a.leads(journal) else (b, a)
+        wait_until(lambda: "the leader is" in other.text())
+        assert leader.stop() == 0
+        wait_until(lambda: len(journal.tokens()) == 2)
+        first, second = journal.tokens()
+        start = next(e.at for e in journal.entries() if e.token == second)
+        assert start - journal.last_of(first).at < 1.0  # 10 ms on a quiet machine
+        assert other.stop() == 0
+    assert first < second
+    assert journal.most_at_once() == 1
+
+
+def test_a_killed_guard_takes_its_workload_along_and_another_takes_over(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    with Candidate(lease, journal, name="a", lifeline=lifeline) as a:
+        wait_until(journal.tokens)
+        with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
+            wait_until(lambda: "the leader is" in b.text())
+            a.send(signal.SIGKILL)
+            assert a.wait() == -signal.SIGKILL
+            wait_until(lambda: len(journal.tokens()) == 2)
+            assert b.stop() == 0
+    assert journal.most_at_once() == 1
+
+
+def test_s16_the_workload_does_not_notice_that_the_elector_was_killed(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    with Candidate(lease, journal, name="a", lifeline=lifeline) as a:
+        wait_until(journal.tokens)
+        old = a.elector
+        assert old is not None
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: "started again" in a.text())
+        wait_until(lambda: a.elector not in (None, old))
+        started = journal.entries()[0]
+        # Longer than the grant that the dead elector left behind: the new one renews.
+        wait_until(lambda: journal.entries()[-1].at > started.at + 5)
+        assert a.stop() == 0
+    assert len(journal.tokens()) == 1
+
+
+def test_s9_a_frozen_elector_does_not_keep_the_workload_running(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    with Candidate(lease, journal, name="a", lifeline=lifeline) as a:
+        wait_until(journal.tokens)
+        with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
+            wait_until(lambda: "the leader is" in b.text())
+            frozen = a.elector
+            assert frozen is not None
+            os.kill(frozen, signal.SIGSTOP)
+            wait_until(lambda: len(journal.tokens()) == 2)
+            os.kill(frozen, signal.SIGCONT)
+            b.stop()
+    assert journal.most_at_once() == 1
+
+
+def test_s2_a_stubborn_workload_is_killed_before_the_grant_ends(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    with Candidate(
+        lease, journal, name="a", lifeline=lifeline, mode="stubborn"
+    ) as a:
+        wait_until(journal.tokens)
+        with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
+            wait_until(lambda: "the leader is" in b.text())
+            frozen = a.elector
+            assert frozen is not None
+            os.kill(frozen, signal.SIGSTOP)
+            wait_until(lambda: len(journal.tokens()) == 2)
+            os.kill(frozen, signal.SIGCONT)
+            b.stop()
+    assert journal.most_at_once() == 1
+
+
+def test_the_workloads_own_code_is_passed_on_and_the_lease_released(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    with Candidate(lease, journal, name="a", lifeline=lifeline, mode="brief") as a:
+        assert a.wait() == 7
+    with Candidate(lease, journal, name="b", lifeline=lifeline, mode="brief") as b:
+        assert b.wait(timeout=3) == 7  # sooner than the lease could expire
+    assert journal.most_at_once() == 1
+
+
+def test_success_exit_codes_count_as_success(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    flags = (*SHORT, "--success-exit-codes", "7")
+    with Candidate(
+        lease, journal, name="a", lifeline=lifeline, mode="brief", flags=flags
+    ) as a:
+        assert a.wait() == 0
+
+
+def test_on_exit_release_campaigns_again(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    flags = (*SHORT, "--on-exit", "release")
+    with Candidate(
+        lease, journal, name="a", lifeline=lifeline, mode="brief", flags=flags
+    ) as a:
+        wait_until(lambda: len(journal.tokens()) >= 2)
+        a.stop()
+    assert journal.tokens() == sorted(set(journal.tokens()))
+
+
+def test_wait_timeout_ends_a_standby_with_75(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    with Candidate(lease, journal, name="a", lifeline=lifeline):
+        wait_until(journal.tokens)
+        flags = (*SHORT, "--wait-timeout", "500ms")
+        with Candidate(lease, journal, name="b", lifeline=lifeline, flags=flags) as b:
+            assert b.wait() == 75
+
+
+def test_a_standby_ends_at_once_on_sigterm(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    with Candidate(lease, journal, name="a", lifeline=lifeline):
+        wait_until(journal.tokens)
+        with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
+            wait_until(lambda: "the leader is" in b.text())
+            b.send(signal.SIGTERM)
+            assert b.wait(timeout=3) == 0
