@@ -99,9 +99,7 @@ async def _open_kubernetes(
         context=choice.context,
         namespace=choice.namespace,
     )
-    async with KubeClient.connect(
-        settings, environ=os.environ, clock=clock
-    ) as client:
+    async with KubeClient.connect(settings, environ=os.environ, clock=clock) as client:
         store = KubernetesStore(
             client.leases,
             namespace=client.namespace,
@@ -115,6 +113,4 @@ async def _open_kubernetes(
             lease_duration=timing.lease_duration,
             may_create=choice.may_create,
         )
-        yield OpenLease(
-            manager=manager, lease=choice.lease, namespace=client.namespace
-        )
+        yield OpenLease(manager=manager, lease=choice.lease, namespace=client.namespace)

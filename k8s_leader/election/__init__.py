@@ -1,0 +1,3 @@
+"""
+The pure core: everything the argument "never two" rests on, but for the guard.
+"""

@@ -394,9 +394,8 @@ _ROWS: dict[State, dict[type, Callable[..., Actions]]] = {
         ev.Stop: _E._stop_later,
         ev.WorkloadStuck: _E._ignore,
     },
-    _S.STOPPED: {
-        kind: _E._ignore
-        for kind in (
+    _S.STOPPED: dict.fromkeys(
+        (
             ev.Tick,
             ev.Wake,
             ev.LeaseLost,
@@ -404,8 +403,9 @@ _ROWS: dict[State, dict[type, Callable[..., Actions]]] = {
             ev.StepDown,
             ev.Stop,
             ev.WorkloadStuck,
-        )
-    },
+        ),
+        _E._ignore,
+    ),
 }
 
 _TABLE: dict[tuple[State, type], _Handler] = {

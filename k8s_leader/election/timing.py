@@ -41,7 +41,8 @@ class Timing:
         renew_deadline: a renewal is given up this long after the request of the
             last confirmed one was sent, and the workload is told to stop (⅔ L).
         renew_every: how often the leader renews (L / 5).
-        retry_period: how soon a failed request is tried again (2 s at L = 15 s, 10 s at most).
+        retry_period: how soon a failed request is tried again (2 s at L = 15 s,
+            10 s at most).
         acquire_every: how often a standby tries when nothing wakes it (L).
         kill_time: from the stop signal after a loss to SIGKILL at the latest
             (0.15 L).

@@ -31,6 +31,10 @@ from k8s_leader.leases.port import (
 __all__ = ["BoolLeaseManager", "BoolManager"]
 
 
+_PATIENCE = 1.0
+"""How long closing waits for calls that are under way (seconds)."""
+
+
 class BoolManager(Protocol):
     """
     What a user writes; each method may be plain or a coroutine function.
@@ -87,7 +91,12 @@ class BoolLeaseManager:
     async def acquire(self, *, duration: float) -> Acquisition:
         """
         Ask the user's manager; a ``True`` that comes too late is released again.
+
+        Calls that are still under way are waited for first: what they do when they
+        end must not hit the new term.
         """
+        while self._late:
+            await asyncio.wait(set(self._late))
         task = self._start(self._manager.acquire, self._identity, duration)
         try:
             won = await asyncio.shield(task)
@@ -100,7 +109,8 @@ class BoolLeaseManager:
         """
         Ask the user's manager; ``False`` is a loss.
         """
-        if await self._start(self._manager.renew, self._identity, duration):
+        task = self._start(self._manager.renew, self._identity, duration)
+        if await asyncio.shield(task):
             return StillHeld()
         return Lost(reason=LossReason.REFUSED)
 
@@ -108,7 +118,7 @@ class BoolLeaseManager:
         """
         Ask the user's manager; ``False`` means that it was not ours any more.
         """
-        await self._start(self._manager.release, self._identity)
+        await asyncio.shield(self._start(self._manager.release, self._identity))
 
     async def adopt(self, term: TermId, *, token: int | None) -> bool:
         """
@@ -125,18 +135,27 @@ class BoolLeaseManager:
 
     async def close(self) -> None:
         """
-        Wait for releases of acquisitions that came too late.
+        Wait a moment for calls under way, and for what came too late to be released.
         """
-        if self._late:
-            await asyncio.wait(self._late, timeout=1.0)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _PATIENCE
+        while self._late and loop.time() < end:
+            await asyncio.wait(set(self._late), timeout=end - loop.time())
+        for task in self._late:
+            task.cancel()
 
     def _start(
         self, method: Callable[..., bool | Awaitable[bool]], *args: object
     ) -> asyncio.Task[bool]:
         task = asyncio.create_task(_ask(method, *args), name=f"lease-{method.__name__}")
         self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        task.add_done_callback(self._settled)
         return task
+
+    def _settled(self, task: asyncio.Task[bool]) -> None:
+        self._late.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody may be waiting for it any more
 
     def _give_back(self, task: asyncio.Task[bool]) -> None:
         if not task.cancelled() and task.exception() is None and task.result():

@@ -14,6 +14,7 @@ import os
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 __all__ = ["FileWatch"]
 
@@ -41,7 +42,7 @@ class FileWatch:
         self._changed = asyncio.Event()
         self._descriptor: int | None = None
 
-    def __enter__(self) -> FileWatch:
+    def __enter__(self) -> Self:
         """
         Start to watch.
         """

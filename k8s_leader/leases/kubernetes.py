@@ -182,7 +182,9 @@ def parse(body: Mapping[str, Any]) -> Stored:
     if not isinstance(metadata, Mapping):
         raise LeaseMalformedError("the answer is not a Lease: it has no metadata")
     return Stored(
-        record=_record(_mapping(body.get("spec")), _mapping(metadata.get("annotations"))),
+        record=_record(
+            _mapping(body.get("spec")), _mapping(metadata.get("annotations"))
+        ),
         uid=_text(metadata.get("uid")) or "",
         version=_int(metadata.get("resourceVersion"), limit=None),
         handle=body,
@@ -190,7 +192,7 @@ def parse(body: Mapping[str, Any]) -> Stored:
 
 
 def _record(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> Record:
-    def note(field: str) -> Any:  # noqa: ANN401  # the JSON edge
+    def note(field: str) -> Any:  # the JSON edge
         return notes.get(ANNOTATIONS[field])
 
     return Record(

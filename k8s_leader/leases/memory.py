@@ -235,7 +235,7 @@ class InMemoryLeaseManager(RecordedLeaseManager):
 
 
 @cache
-def process_lease(name: str) -> MemoryLease:
+def process_lease(name: str) -> MemoryLease:  # noqa: ARG001  # the cache's key
     """
     Return the lease of that name in this process.
 

@@ -166,7 +166,7 @@ class Sighting:
 
 
 class RecordStore(Protocol):
-    """
+    r"""
     Keeps one record; all a store has to offer for the rest to be shared.
 
     Errors: :class:`LeaseConflictError`, :class:`LeaseNotFoundError`, and the other

@@ -245,6 +245,9 @@ class RecordedLeaseManager:
         self._saw(written)
         self._term = self._term_of(record, written.uid)
         self._token = mint_token(before, written)
+        if not isinstance(self._judge(), Kept):  # the watch was faster: gone already
+            self._term = None
+            return self._lost_race()
         _logger.debug("took the lease: %s", verdict.why)
         return Held(token=self._token, term=self._term)
 
@@ -325,6 +328,8 @@ class RecordedLeaseManager:
         return None
 
     def _saw(self, stored: Stored | None) -> None:
+        if self._seen.is_stale(stored):
+            return  # the watch told of a later write before this one was answered
         self._seen = self._seen.observe(stored, at=self._clock.now())
 
     async def _sight(self, sighting: Sighting) -> Change | None:

@@ -66,8 +66,10 @@ _LOOKS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016)
 """A write wakes the watch a little before it is committed: look again (seconds)."""
 
 _NETWORK = frozenset(
-    "nfs nfs4 cifs smb3 smbfs 9p afs ceph fuse.sshfs fuse.glusterfs lustre gfs2 "
-    "ocfs2 fuse.ceph virtiofs".split()
+    {
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre"),
+        *("gfs2", "ocfs2", "virtiofs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph"),
+    }
 )
 
 
@@ -124,7 +126,9 @@ class SqliteStore:
         """
         Insert the row, or raise ``LeaseConflictError``.
         """
-        return await self._write(_CREATE, (self._name, str(uuid.uuid4()), _text(record)))
+        return await self._write(
+            _CREATE, (self._name, str(uuid.uuid4()), _text(record))
+        )
 
     async def replace(self, over: Stored, record: Record) -> Stored:
         """
@@ -257,5 +261,7 @@ def _stored(row: tuple[Any, ...]) -> Stored:
         values = json.loads(text)
         record = Record(**{k: v for k, v in values.items() if k in _FIELDS})
     except (ValueError, TypeError, AttributeError) as exc:
-        raise LeaseMalformedError(f"the row of the lease cannot be read: {exc}") from exc
+        raise LeaseMalformedError(
+            f"the row of the lease cannot be read: {exc}"
+        ) from exc
     return Stored(record=record, uid=uid, version=version)

@@ -16,8 +16,10 @@ __all__ = ["Observer", "Transition", "Workload"]
 
 class Workload(Protocol):
     """
-    What runs only during a term. No method waits; outcomes are reported as events
-    (``WorkloadGone``, ``WorkloadStuck``) to the loop.
+    What runs only during a term.
+
+    No method waits; outcomes are reported as events (``WorkloadGone``,
+    ``WorkloadStuck``) to the loop.
     """
 
     def start(self, grant: Grant, held: Held) -> None:

@@ -32,7 +32,8 @@ def write(event):
     os.write(out, (json.dumps({
         "at": time.clock_gettime(time.CLOCK_BOOTTIME), "event": event,
         "token": int(os.environ["LEADER_FENCING_TOKEN"]),
-        "identity": os.environ["LEADER_IDENTITY"], "pid": os.getpid()}) + "\\n").encode())
+        "identity": os.environ["LEADER_IDENTITY"],
+        "pid": os.getpid()}) + "\\n").encode())
 def stop(*_):
     if mode != "stubborn":
         write("end")
