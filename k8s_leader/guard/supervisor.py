@@ -245,6 +245,7 @@ class Guard:
         self._log.say(f"workload started: pid={pid} token={term.token}")
 
     def _stop(self, term: Term, why: str, *, kill_at: float) -> None:
+        self._restart_at = float("inf")
         if term.stop(why, kill_at=kill_at) and kill_at > boot_time():
             left = kill_at - boot_time()
             self._log.say(f"workload stopping ({why}): SIGKILL in {left:.2f} s")
@@ -318,6 +319,8 @@ class Guard:
             return
         loops = self._crashes >= _CRASHES
         self._term = None
+        if self._quits:  # it only has to release now
+            self._give_up_at = now + _ELECTOR_PATIENCE
         self._elector.send("exited", token=term.token, code=self._code)
         self._elector.send(
             "gone", token=term.token, code=self._code, now=now, crash_loop=loops
