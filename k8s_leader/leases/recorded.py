@@ -245,7 +245,7 @@ class RecordedLeaseManager:
         self._saw(written)
         self._term = self._term_of(record, written.uid)
         self._token = mint_token(before, written)
-        if not isinstance(self._judge(), Kept):  # the watch was faster: gone already
+        if isinstance(self._judge(), Lost):  # the watch was faster: gone already
             self._term = None
             return self._lost_race()
         _logger.debug("took the lease: %s", verdict.why)
