@@ -95,9 +95,7 @@ def test_s9_a_frozen_elector_does_not_keep_the_workload_running(
 def test_s2_a_stubborn_workload_is_killed_before_the_grant_ends(
     lease: str, journal: Journal, lifeline: Lifeline
 ) -> None:
-    with Candidate(
-        lease, journal, name="a", lifeline=lifeline, mode="stubborn"
-    ) as a:
+    with Candidate(lease, journal, name="a", lifeline=lifeline, mode="stubborn") as a:
         wait_until(journal.tokens)
         with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
             wait_until(lambda: "the leader is" in b.text())
