@@ -2,7 +2,7 @@
 The API client: one API server, one identity, two pools of connections of its own.
 """
 
-# ruff: noqa: ASYNC109 - a deadline is part of every call to the API server
+
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ by its time-out; calls and watches use different connections. Not guaranteed: th
 call which raised had no effect; a write may have landed before its answer was lost.
 """
 
-# ruff: noqa: ASYNC109 - a deadline is part of every call to the API server
+
 
 from __future__ import annotations
 

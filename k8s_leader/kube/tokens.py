@@ -15,6 +15,7 @@ import base64
 import contextlib
 import copy
 import datetime
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from k8s_leader.kube import lean
 __all__ = [
     "MAX_AGE",
     "PLUGIN_PAUSE",
+    "PLUGIN_TIMEOUT",
     "AuthProviderToken",
     "Credential",
     "ExecToken",
@@ -46,6 +48,9 @@ MAX_AGE = 30.0
 
 PLUGIN_PAUSE = 10.0
 """Seconds between two runs of a plugin; a refused credential must not fork a storm."""
+
+PLUGIN_TIMEOUT = 300.0
+"""Seconds for one run of a plugin; somebody may have to log in in a browser."""
 
 _EXPIRY_LEEWAY = 10.0
 
@@ -276,7 +281,7 @@ class _PluginToken:
 
 class ExecToken(_PluginToken):
     """
-    A credential plugin (``users[].user.exec``), run by kubernetes_asyncio.
+    A credential plugin (``users[].user.exec``), as kubernetes_asyncio describes it.
 
     Args:
         config: the ``exec`` part of the kubeconfig's user.
@@ -290,12 +295,11 @@ class ExecToken(_PluginToken):
     async def _make(self) -> tuple[Credential, float]:
         module = await asyncio.to_thread(lean.load, "config.kube_config")
         node = module.ConfigNode("exec", dict(self._config))
-        status = await module.ExecProvider(node).run()
+        async with asyncio.timeout(PLUGIN_TIMEOUT):
+            status = await _run_plugin(module.ExecProvider(node))
         token = status.get("token")
-        certificate, key = (
-            status.get("clientCertificateData"),
-            status.get("clientKeyData"),
-        )
+        certificate = status.get("clientCertificateData")
+        key = status.get("clientKeyData")
         if not token and not (certificate and key):
             msg = "the plugin returned neither a token nor a client certificate"
             raise ValueError(msg)
@@ -339,6 +343,39 @@ class AuthProviderToken(_PluginToken):
     def _forget(self) -> None:
         with contextlib.suppress(KeyError, TypeError):
             del self._user["auth-provider"]["config"]["id-token"]
+
+
+async def _run_plugin(provider: Any) -> dict[str, Any]:
+    """
+    Run what an ExecProvider describes, and return the status it prints.
+
+    The provider's own ``run`` leaves the process behind when it is cancelled, and
+    waits for ever for one that writes much to its standard error.
+    """
+    spec = {"interactive": False}
+    info = {"apiVersion": provider.api_version, "kind": "ExecCredential", "spec": spec}
+    process = await asyncio.create_subprocess_exec(
+        *provider.args,
+        env={**provider.env, "KUBERNETES_EXEC_INFO": json.dumps(info)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        printed, complaint = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        said = complaint.decode(errors="replace")
+        msg = f"the plugin ended with status {process.returncode}: {said}"
+        raise RuntimeError(msg)
+    answer = json.loads(printed)
+    if answer["apiVersion"] != provider.api_version:
+        msg = f"the plugin speaks {answer['apiVersion']}, not {provider.api_version}"
+        raise ValueError(msg)
+    return dict(answer["status"])
 
 
 def _one_user(user: Mapping[str, Any]) -> dict[str, Any]:

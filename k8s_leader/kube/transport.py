@@ -8,7 +8,7 @@ the environment and ``~/.netrc`` have no effect; dead peers are noticed by the k
 Whatever goes wrong becomes one of our errors.
 """
 
-# ruff: noqa: ASYNC109 - a deadline is part of every call to the API server
+
 
 from __future__ import annotations
 

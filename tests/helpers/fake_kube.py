@@ -6,7 +6,7 @@ misbehave on command. Use it as ``async with FakeKube() as fake`` or ``with``; a
 its methods may be called from any thread, also while the caller's loop is blocked.
 """
 
-# ruff: noqa: ASYNC109 - waiting in vain is a failure of its own
+
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 Credentials that change while a client is connected, and the ways into a cluster.
 """
 
-# ruff: noqa: ASYNC240 - writing a small file is no blocking worth a thread here
-
 from __future__ import annotations
 
 import asyncio
@@ -11,6 +9,7 @@ import base64
 import contextlib
 import json
 import logging
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -401,6 +400,8 @@ async def test_a_plugin_may_hand_out_a_client_certificate(
         "sys.exit('no luck')",
         "print('no json')",
         "print('{}')",
+        'print(\'{"apiVersion": "v0", "status": {}}\')',
+        "sys.stderr.write('x' * 2**20); sys.exit(1)",
         'print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", '
         '"kind": "ExecCredential", "status": {}}))',
     ],
@@ -424,13 +425,17 @@ async def test_a_missing_plugin_is_a_settings_error(tmp_path: Path) -> None:
             pass
 
 
-async def test_closing_does_not_wait_for_a_slow_plugin(
+async def test_closing_kills_a_plugin_that_is_still_running(
     tmp_path: Path, status: Path
 ) -> None:
     clock = ManualClock()
     stamp = {"token": "made-1", "expirationTimestamp": "2023-11-14T22:14:20Z"}
     status.write_text(json.dumps(stamp))
-    slow = "if os.path.exists(__file__ + '.slow'): time.sleep(600)\n"
+    slow = (
+        "if os.path.exists(__file__ + '.slow'):\n"
+        "    open(__file__ + '.pid', 'w').write(str(os.getpid()) + ' ')\n"
+        "    time.sleep(600)\n"
+    )
     user = plugin(tmp_path, slow + GOOD.format(status=str(status)))
     async with FakeKube() as fake:
         config = write_kubeconfig(tmp_path / "c", server=fake.url, user=user)
@@ -439,8 +444,11 @@ async def test_closing_does_not_wait_for_a_slow_plugin(
             clock.advance(55.0)
             with pytest.raises(LeaseUnavailableError, match="no answer"):
                 await client.leases.get("default", "a", timeout=0.2)
-    await asyncio.sleep(0)
+            pid = tmp_path / "plugin.py.pid"
+            await fake.until(lambda: pid.exists() and pid.read_text()[-1:] == " ")
     assert fake.requests == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 def jwt(expires: int) -> str:
