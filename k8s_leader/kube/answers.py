@@ -94,7 +94,7 @@ class Answer:
         """
         try:
             found = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(found, dict) or found.get("kind") != "Status":
             return None
@@ -117,7 +117,7 @@ def parse(answer: Answer, *, right: Right, wall: float) -> dict[str, Any]:
         raise _error(answer, right=right, wall=wall)
     try:
         found = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         msg = f"{right}: the answer is no JSON object ({_kind(answer)})"

@@ -2,8 +2,6 @@
 The API client: one API server, one identity, two pools of connections of its own.
 """
 
-
-
 from __future__ import annotations
 
 import contextlib

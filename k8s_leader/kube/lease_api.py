@@ -7,8 +7,6 @@ by its time-out; calls and watches use different connections. Not guaranteed: th
 call which raised had no effect; a write may have landed before its answer was lost.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator

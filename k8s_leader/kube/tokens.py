@@ -52,7 +52,8 @@ PLUGIN_PAUSE = 10.0
 PLUGIN_TIMEOUT = 300.0
 """Seconds for one run of a plugin; somebody may have to log in in a browser."""
 
-_EXPIRY_LEEWAY = 10.0
+_EXPIRY_LEEWAY = 60.0
+"""Seconds before its expiry at which a credential is replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,24 +221,26 @@ class _PluginToken:
 
     async def current(self) -> Credential:
         """
-        Return the credential, made anew when there is none or it is about to expire.
+        Return the credential; one that expires soon is replaced in the background.
 
         Raises:
-            SettingsError: the very first run failed.
+            SettingsError: there is none yet, and the helper failed.
         """
-        if self._credential is None or self._clock.now() >= self._due:
-            await self._refresh()
-        if self._credential is None:  # pragma: no cover - _refresh has raised
-            raise AssertionError
-        return self._credential
+        if self._credential is not None and self._clock.now() < self._due:
+            return self._credential
+        running = self._start()
+        if self._credential is None:
+            await asyncio.shield(running)
+        return self._credential or Credential()
 
     async def renewed(self) -> Credential:
         """
         Make a new credential, unless one was made in the last `PLUGIN_PAUSE`.
         """
-        if self._clock.now() - self._ran_at >= PLUGIN_PAUSE:
-            self._due = 0.0
+        is_running = self._running is not None and not self._running.done()
+        if is_running or self._clock.now() - self._ran_at >= PLUGIN_PAUSE:
             self._forget()
+            await asyncio.shield(self._start())
         return await self.current()
 
     async def aclose(self) -> None:
@@ -248,12 +251,12 @@ class _PluginToken:
             self._running.cancel()
             await asyncio.wait({self._running})
 
-    async def _refresh(self) -> None:
+    def _start(self) -> asyncio.Task[None]:
         # A request's deadline may be shorter than a log-in takes: the run goes on
-        # without the request, and the next request finds its result.
+        # without the request, and a later request finds its result.
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run(), name=f"kube {self._name}")
-        await asyncio.shield(self._running)
+        return self._running
 
     async def _run(self) -> None:
         try:

@@ -8,8 +8,6 @@ the environment and ``~/.netrc`` have no effect; dead peers are noticed by the k
 Whatever goes wrong becomes one of our errors.
 """
 
-
-
 from __future__ import annotations
 
 import asyncio

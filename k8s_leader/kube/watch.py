@@ -315,7 +315,7 @@ class Watch:
         try:
             found = json.loads(line)
             kind, thing = found["type"], found["object"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise LeaseMalformedError("a watch event that is no event") from None
         if kind == "ERROR":
             raise _watch_error(thing)
