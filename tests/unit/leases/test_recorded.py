@@ -1,0 +1,191 @@
+"""
+The lease manager over a store that misbehaves, or that somebody else writes to.
+"""
+
+# Rows 13, 14, 18 and 19 of client-go's tests have their names in the tests below.
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from k8s_leader.election.observation import LossReason, Lost
+from k8s_leader.election.record import Record, Stored
+from k8s_leader.errors import LeaseConflictError, LeaseUnavailableError
+from k8s_leader.leases.memory import MemoryLease, MemoryStore
+from k8s_leader.leases.port import Held, Refused, Sighted, Sighting, StillHeld
+from k8s_leader.leases.recorded import RecordedLeaseManager
+from tests.helpers.clock import FakeClock
+
+Fault = Callable[[], Awaitable[Stored]]
+
+
+class Store(MemoryStore):
+    """
+    A store that notes what is asked and fails on command.
+    """
+
+    def __init__(self, lease: MemoryLease) -> None:
+        super().__init__(lease)
+        self.asked: list[str] = []
+        self.faults: deque[Exception | None] = deque()
+        self.lands = False
+        self.after_write: Callable[[], Awaitable[None]] | None = None
+        self.sightings: asyncio.Queue[Sighting] = asyncio.Queue()
+        self.told: Stored | None = None
+
+    async def read(self) -> Stored | None:
+        self.asked.append("get")
+        return self.told or await super().read()
+
+    async def create(self, record: Record) -> Stored:
+        self.asked.append("create")
+        return await super().create(record)
+
+    async def replace(self, over: Stored, record: Record) -> Stored:
+        self.asked.append("update")
+        fault = self.faults.popleft() if self.faults else None
+        if fault is not None:
+            if self.lands:
+                await super().replace(over, record)
+            raise fault
+        written = await super().replace(over, record)
+        if self.after_write is not None:
+            await self.after_write()
+        return written
+
+    async def watch(self) -> AsyncIterator[Sighting]:
+        while True:
+            yield await self.sightings.get()
+
+
+class World:
+    def __init__(self) -> None:
+        self.lease = MemoryLease()
+        self.clock = FakeClock()
+        self.store = Store(self.lease)
+        self.manager = RecordedLeaseManager(
+            self.store, identity="a", clock=self.clock, lease_duration=15.0
+        )
+
+    async def win(self) -> Held:
+        result = await self.manager.acquire(duration=15.0)
+        assert isinstance(result, Held)
+        return result
+
+    def edit(self, **changes: object) -> Stored:
+        stored = self.lease.read()
+        assert stored is not None
+        return self.lease.write(stored, replace(stored.record, **changes))  # type: ignore[arg-type]  # any field
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_18_exercise_fast_path_after_lock_acquired(world: World) -> None:
+    await world.win()
+    await world.manager.renew(duration=15.0)
+    await world.manager.renew(duration=15.0)
+    assert world.store.asked == ["get", "create", "update", "update"]
+
+
+async def test_19_fallback_to_slow_path_after_fast_path_fails(world: World) -> None:
+    await world.win()
+    await world.manager.renew(duration=15.0)
+    world.edit(our_duration=16.0)
+    assert await world.manager.renew(duration=15.0) == StillHeld()
+    asked = ["get", "create", "update", "update", "get", "update"]
+    assert world.store.asked == asked
+
+
+async def test_14_release_retries_on_conflict(world: World) -> None:
+    await world.win()
+    world.store.faults.append(LeaseConflictError("once"))
+    await world.manager.release()
+    assert world.lease.holder == ""
+    assert world.store.asked == ["get", "create", "update", "get", "update"]
+
+
+async def test_conflicts_without_end_are_a_failure_not_a_loss(world: World) -> None:
+    await world.win()
+    world.store.faults.extend([LeaseConflictError("again")] * 8)
+    with pytest.raises(LeaseUnavailableError):
+        await world.manager.renew(duration=15.0)
+    with pytest.raises(LeaseUnavailableError):
+        await world.manager.release()
+
+
+async def test_s6_a_renewal_that_landed_unanswered_is_no_loss(world: World) -> None:
+    await world.win()
+    world.store.lands = True
+    world.store.faults.append(LeaseUnavailableError("cut"))
+    with pytest.raises(LeaseUnavailableError):
+        await world.manager.renew(duration=15.0)
+    assert await world.manager.renew(duration=15.0) == StillHeld()
+
+
+async def test_s6_a_claim_that_landed_unanswered_is_taken_as_our_own(
+    world: World,
+) -> None:
+    world.lease.write(None, Record())
+    world.store.lands = True
+    world.store.faults.append(LeaseUnavailableError("cut"))
+    with pytest.raises(LeaseUnavailableError):
+        await world.manager.acquire(duration=15.0)
+    await world.win()
+
+
+async def test_s16_a_store_that_was_rolled_back_is_a_loss_and_a_wait(
+    world: World,
+) -> None:
+    await world.win()
+    old = world.lease.read()
+    await world.manager.renew(duration=15.0)
+    world.store.told = old
+    world.store.faults.append(LeaseConflictError("rolled back"))
+    lost = await world.manager.renew(duration=15.0)
+    assert lost == Lost(reason=LossReason.ROLLED_BACK)
+    world.clock.advance(14.9)
+    refused = await world.manager.acquire(duration=15.0)
+    assert isinstance(refused, Refused)
+    assert refused.why == "the store was rolled back"
+
+
+async def test_a_theft_told_before_the_claim_was_answered_is_no_win(
+    world: World,
+) -> None:
+    world.lease.write(None, Record())
+    watch = world.manager.changes()
+
+    async def steal() -> None:
+        stolen = world.edit(holder="thief", transitions=9)
+        seen = Sighting(stored=stolen, version=stolen.version)
+        world.store.sightings.put_nowait(seen)
+        assert await anext(watch) == Sighted(holder="thief", try_now=False)
+
+    world.store.after_write = steal
+    assert isinstance(await world.manager.acquire(duration=15.0), Refused)
+    assert world.manager.holder == "thief"
+    await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_standby_whose_watch_is_broken_polls(world: World) -> None:
+    world.lease.write(None, Record(holder="b", duration=15.0))
+    refused = await world.manager.acquire(duration=15.0)
+    assert isinstance(refused, Refused)
+    assert refused.retry_at == world.clock.now() + 2.0
+
+
+async def test_without_a_term_there_is_nothing_to_renew_or_release(
+    world: World,
+) -> None:
+    lost = await world.manager.renew(duration=15.0)
+    assert lost == Lost(reason=LossReason.REFUSED)
+    await world.manager.release()
+    assert world.store.asked == []
