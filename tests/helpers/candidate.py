@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SHORT", "Candidate", "Entry", "Journal", "boot_time", "wait_until"]
 
-SHORT = ("--lease-duration", "4s", "--safety-margin", "0.5s")
+SHORT = (
+    *("--lease-duration", "4s"),
+    *("--safety-margin", "0.5s"),
+    *("--stop-timeout", "2s"),
+)
 """Timings that hold and let a test see an expiry."""
 
 _WORKLOAD = """
