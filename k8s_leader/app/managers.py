@@ -1,0 +1,141 @@
+"""
+From what a library user says about the lease to something that opens its manager.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from k8s_leader.app.stores import LeaseChoice, open_manager
+from k8s_leader.clock import Clock
+from k8s_leader.election.timing import Timing
+from k8s_leader.errors import SettingsError
+from k8s_leader.leases.custom import BoolLeaseManager, BoolManager
+from k8s_leader.leases.memory import (
+    InMemoryLeaseManager,
+    MemoryLease,
+    process_lease,
+    warn_once,
+)
+from k8s_leader.leases.port import LeaseManager
+from k8s_leader.settings import LeaseName, in_cluster, lease_name
+
+__all__ = ["ManagerPlan", "OwnManager", "plan_manager"]
+
+OwnManager = BoolManager | LeaseManager | Callable[[str], BoolManager | LeaseManager]
+"""A user's manager, or a factory of one that is called with the identity."""
+
+Opener = Callable[[], AbstractAsyncContextManager[LeaseManager]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerPlan:
+    """
+    How to open the manager in the election's thread.
+
+    Attributes:
+        open: opens it.
+        memory: the memory lease, if it is one.
+    """
+
+    open: Opener
+    memory: MemoryLease | None = None
+
+
+def plan_manager(
+    lease: str | None,
+    manager: OwnManager | None,
+    *,
+    identity: str,
+    clock: Clock,
+    timing: Timing,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+) -> ManagerPlan:
+    """
+    Choose the store (S14): memory only outside a cluster, or when it is named.
+
+    Raises:
+        SettingsError: the lease cannot be named so, or is missing in a cluster.
+    """
+    if manager is not None:
+        return ManagerPlan(open=lambda: _own(manager, identity))
+    name = _name(lease, on_kubernetes=bool(kubeconfig or context))
+    if name.store == "memory":
+        row = process_lease(name.name)
+        return ManagerPlan(
+            open=lambda: _memory(row, identity, clock, timing), memory=row
+        )
+    choice = LeaseChoice(
+        store=name.store,
+        lease=name.name,
+        namespace=name.namespace,
+        kubeconfig=kubeconfig,
+        context=context,
+    )
+    return ManagerPlan(open=lambda: _stored(choice, identity, clock, timing))
+
+
+def _name(lease: str | None, *, on_kubernetes: bool) -> LeaseName:
+    here = on_kubernetes or in_cluster(os.environ)
+    if lease is None:
+        if here:
+            raise SettingsError(
+                "lease",
+                None,
+                allowed="[NAMESPACE/]NAME, sqlite:PATH or memory:",
+                fix="name the lease: in a cluster nothing runs ungated by default",
+            )
+        lease = "default"
+    try:
+        name = lease_name(lease)
+    except ValueError as exc:
+        raise SettingsError(
+            "lease", lease, allowed=str(exc), fix="name another lease"
+        ) from exc
+    if name.store == "kubernetes" and not here and name.namespace is None:
+        warn_once()
+        return LeaseName(store="memory", name=name.name)
+    return name
+
+
+@asynccontextmanager
+async def _own(manager: OwnManager, identity: str) -> AsyncIterator[LeaseManager]:
+    made = manager
+    if not hasattr(manager, "acquire"):
+        made = manager(identity)
+    if hasattr(made, "changes"):
+        opened = cast("LeaseManager", made)
+    else:
+        opened = BoolLeaseManager(cast("BoolManager", made), identity=identity)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@asynccontextmanager
+async def _memory(
+    lease: MemoryLease, identity: str, clock: Clock, timing: Timing
+) -> AsyncIterator[LeaseManager]:
+    manager = InMemoryLeaseManager(
+        lease, identity=identity, clock=clock, lease_duration=timing.lease_duration
+    )
+    try:
+        yield manager
+    finally:
+        await manager.close()
+
+
+@asynccontextmanager
+async def _stored(
+    choice: LeaseChoice, identity: str, clock: Clock, timing: Timing
+) -> AsyncIterator[LeaseManager]:
+    async with open_manager(
+        choice, identity=identity, clock=clock, timing=timing
+    ) as opened:
+        yield opened.manager

@@ -1,0 +1,187 @@
+"""
+A workload in this process: terms that are handed out, taken and finished.
+
+Commands come from the election's thread; :meth:`InProcessWorkload.take` and
+:meth:`InProcessWorkload.finish` come from the user's. The hard stop is armed while,
+and only while, something of a term may run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from functools import cache
+
+from k8s_leader.clock import Clock
+from k8s_leader.election.events import Event, WorkloadGone
+from k8s_leader.election.grant import Grant
+from k8s_leader.leases.port import Held
+from k8s_leader.runner.hardstop import HardStop
+from k8s_leader.runner.term import Term
+
+__all__ = ["NO_GRACE", "InProcessWorkload"]
+
+NO_GRACE = 0.25
+"""
+What "at once" means in-process: time for a cancellation to be delivered (seconds).
+
+A kill without it would end the whole process at each loss to somebody else, also
+when the workload would have been gone within a millisecond.
+"""
+
+_NEVER = float("inf")
+
+
+class InProcessWorkload:
+    """
+    The workload port for coroutines and functions of this process.
+
+    Args:
+        identity: of the candidate.
+        clock: boot-time clock.
+        deliver: called in the election's thread with each new term.
+        report: thread-safe way to the election.
+        hard_stop: ends the process when a term's end is ignored; ``None``: never,
+            the user chose to carry on.
+        backoff: seconds to stay out after a workload that ended by itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: str,
+        clock: Clock,
+        deliver: Callable[[Term], None],
+        report: Callable[[Event], None],
+        hard_stop: HardStop | None,
+        backoff: float,
+    ) -> None:
+        self.identity = identity
+        self._clock = clock
+        self._deliver = deliver
+        self._report = report
+        self._hard_stop = hard_stop
+        self._backoff = backoff
+        self._lock = threading.Lock()
+        self._term: Term | None = None
+        self._taken = False
+        self._kill_at = _NEVER
+        self.forked = False
+        _living().add(self)
+
+    @property
+    def is_leader(self) -> bool:
+        """
+        Tell whether a term runs and its grant has not ended; cheap, any thread.
+        """
+        term = self._term
+        return term is not None and term.remaining() > 0.0
+
+    # -- the election's side -----------------------------------------------------
+
+    def start(self, grant: Grant, held: Held) -> None:
+        """
+        Hand out a new term.
+        """
+        term = Term(grant=grant, identity=self.identity, clock=self._clock, owner=self)
+        with self._lock:
+            self._term, self._taken, self._kill_at = term, False, _NEVER
+        self._deliver(term)
+
+    def extend(self, grant: Grant) -> None:
+        """
+        Move the end of the grant, and the hard stop with it.
+        """
+        with self._lock:
+            if self._term is not None:
+                self._term.extend(grant)
+                self._arm()
+
+    def stop(self, *, why: str, budget: float) -> None:
+        """
+        End the term; its workload is killed ``budget`` seconds later.
+        """
+        with self._lock:
+            term = self._term
+            if term is None:
+                return
+            kill_at = self._clock.now() + max(budget, NO_GRACE)
+            self._kill_at = min(self._kill_at, kill_at)
+            self._arm()
+            taken = self._taken
+        term.lost.set()
+        if not taken:
+            self.finish(term)
+
+    def _arm(self) -> None:
+        if self._hard_stop is not None and self._term is not None and self._taken:
+            self._hard_stop.arm(min(self._term.grant.until, self._kill_at))
+
+    # -- the user's side ---------------------------------------------------------
+
+    def take(self, term: Term) -> bool:
+        """
+        Begin to work under a term; ``False`` when it has ended meanwhile.
+        """
+        with self._lock:
+            if self._term is not term or term.remaining() <= 0.0:
+                return False
+            self._taken = True
+            self._arm()
+        return True
+
+    def finish(self, term: Term) -> None:
+        """
+        Take note that nothing of this term runs any more; again has no effect.
+        """
+        if self.forked:
+            return  # the lease is the parent's
+        with self._lock:
+            if self._term is not term:
+                return
+            self._term, self._taken = None, False
+            if self._hard_stop is not None:
+                self._hard_stop.disarm()
+        ended = term.lost.is_set()
+        term.lost.set()
+        self._report(WorkloadGone(backoff=0.0 if ended else self._backoff))
+
+    def abandon(self) -> None:
+        """
+        End an untaken term when there is no election any more.
+        """
+        with self._lock:
+            term = self._term
+        if term is not None:
+            term.lost.set()
+
+    def forget_in_forked_child(self) -> None:
+        """
+        In a forked child every term is lost and nothing is released.
+        """
+        self.forked = True
+        self._lock = threading.Lock()
+        term, self._term = self._term, None
+        self._hard_stop = None  # timers are not inherited
+        if term is not None:
+            term.lost.set_in_forked_child()
+
+
+@cache
+def _living() -> weakref.WeakSet[InProcessWorkload]:
+    """
+    Return the workloads of this process; one set, as a fork copies them all.
+    """
+    living: weakref.WeakSet[InProcessWorkload] = weakref.WeakSet()
+
+    def forked() -> None:
+        for workload in list(living):
+            with contextlib.suppress(Exception):
+                workload.forget_in_forked_child()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forked)
+    return living
