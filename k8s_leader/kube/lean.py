@@ -86,7 +86,10 @@ class _Namespace:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        if level or name.partition(".")[0] != _ROOT:
+        if level:  # up to version 33
+            package = (globals or {})["__package__"]
+            name, level = importlib.util.resolve_name("." * level + name, package), 0
+        if name.partition(".")[0] != _ROOT:
             return builtins.__import__(name, globals, locals, fromlist or (), level)
         module = self.module(name)
         for wanted in fromlist or ():

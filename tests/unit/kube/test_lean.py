@@ -83,3 +83,12 @@ def test_a_plain_import_inside_finds_the_private_modules() -> None:
         "kubernetes_asyncio.client", fromlist=("exceptions",)
     ).exceptions
     assert exceptions.ApiException is root.client.rest.ApiException
+
+
+def test_a_relative_import_inside_finds_the_private_modules() -> None:
+    namespace = lean._Namespace()
+    home = {"__package__": "kubernetes_asyncio.config"}
+    module = namespace._import(
+        "config_exception", home, fromlist=("ConfigException",), level=1
+    )
+    assert module is namespace.module("kubernetes_asyncio.config.config_exception")
