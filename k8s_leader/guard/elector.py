@@ -50,9 +50,10 @@ class Elector:
         Start it; its first message has to be the guard's hello.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        guard = os.getpid()  # asked in the child, it could already be another's
         pid = os.fork()
         if pid == 0:
-            self._exec(theirs, environ)
+            self._exec(theirs, environ, guard=guard)
         theirs.close()
         ours.setblocking(False)
         self.pid, self.end, self._started_at = pid, ours, now
@@ -115,8 +116,9 @@ class Elector:
             self.end.close()
             self.end = None
 
-    def _exec(self, end: socket.socket, environ: Mapping[str, str]) -> None:
-        guard = os.getppid()
+    def _exec(
+        self, end: socket.socket, environ: Mapping[str, str], *, guard: int
+    ) -> None:
         try:
             os.setpgid(0, 0)  # a terminal's signals are for the guard
             die_with_parent()

@@ -295,7 +295,8 @@ class Guard:
         Draw the conclusions: the tree is gone, the elector is missing, all is over.
         """
         term = self._term
-        if term is not None and self._tree.leader is None and self._restart_at > 1e300:
+        waits = self._restart_at < float("inf")  # for its next start
+        if term is not None and self._tree.leader is None and not waits:
             self._settle_tree(term, now)
         if self._finishing and self._term is None:
             self._exit = self._final()
