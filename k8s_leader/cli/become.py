@@ -93,9 +93,11 @@ def _restore_signals() -> None:
     Undo what Python and ``run`` changed; an inherited ignore stays.
     """
     for name in ("SIGPIPE", "SIGXFSZ"):
-        if hasattr(signal, name):
+        if hasattr(signal, name):  # pragma: no branch  # not on Windows
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):  # pragma: no branch  # nohup
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if hasattr(signal, "pthread_sigmask"):
+    if hasattr(signal, "pthread_sigmask"):  # pragma: no branch  # not on Windows
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
