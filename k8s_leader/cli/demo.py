@@ -39,7 +39,14 @@ while True:
     time.sleep(0.02)
     write("beat")
 """
-_TIMINGS = ("--lease-duration", "4s", "--safety-margin", "0.5s", "--log-level", "error")
+_TIMINGS: tuple[str, ...] = (
+    "--lease-duration",
+    "4s",
+    "--safety-margin",
+    "0.5s",
+    "--log-level",
+    "error",
+)
 _CLUSTER_TIMINGS = ("--lease-duration", "7s", "--log-level", "error")
 _NAMES = ("anna", "boris", "clara")
 _PATIENCE = 60.0

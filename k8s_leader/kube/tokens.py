@@ -10,6 +10,7 @@ Not guaranteed: that the API server likes the token.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import base64
 import contextlib
@@ -206,7 +207,7 @@ class FileToken:
         self._complained = True
 
 
-class _PluginToken:
+class _PluginToken(abc.ABC):
     """
     A credential that a slow helper makes; it outlives the request that asked for it.
     """
@@ -275,11 +276,16 @@ class _PluginToken:
         finally:
             self._ran_at = self._clock.now()
 
-    def _forget(self) -> None:
-        pass
+    def _forget(self) -> None:  # noqa: B027 - most keep nothing that could be refused
+        """
+        Drop what the helper would otherwise hand out again.
+        """
 
+    @abc.abstractmethod
     async def _make(self) -> tuple[Credential, float]:
-        raise NotImplementedError
+        """
+        Return a new credential and when, on the clock's ``now``, to replace it.
+        """
 
 
 class ExecToken(_PluginToken):

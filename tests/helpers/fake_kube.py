@@ -6,8 +6,6 @@ misbehave on command. Use it as ``async with FakeKube() as fake`` or ``with``; a
 its methods may be called from any thread, also while the caller's loop is blocked.
 """
 
-
-
 from __future__ import annotations
 
 import asyncio

@@ -469,6 +469,21 @@ async def test_an_oidc_token_of_the_kubeconfig_is_used(tmp_path: Path) -> None:
             await read(client)
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utc:DeprecationWarning")
+async def test_a_refused_oidc_token_is_not_taken_from_the_kubeconfig_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = {"auth-provider": {"name": "oidc", "config": {"id-token": jwt(4 * 10**9)}}}
+    clock = ManualClock()
+    async with FakeKube(token="another") as fake:
+        config = write_kubeconfig(tmp_path / "c", server=fake.url, user=user)
+        async with connected(KubeSettings(kubeconfig=config), clock=clock) as client:
+            clock.advance(11.0)
+            with pytest.raises(LeaseUnauthorizedError):
+                await read(client)
+    assert "refresh-token" in caplog.text  # there is none to get a new one with
+
+
 async def test_an_oidc_token_that_cannot_be_had_is_a_settings_error(
     tmp_path: Path,
 ) -> None:

@@ -141,6 +141,16 @@ async def test_410_leads_to_a_fresh_list(
     assert fake.count("list") == 2
 
 
+async def test_410_after_a_good_while_is_followed_at_once(
+    fake: FakeKube, tmp_path: Path
+) -> None:
+    slow = timing(settled=0.0, pause_min=1000.0, pause_max=1000.0)
+    async with Watched(fake, tmp_path, slow) as watch:
+        await watch.kinds(2)
+        fake.expire_watches()
+        assert await watch.kinds(1) == ["current"]
+
+
 async def test_410_for_ever_is_no_hot_loop(fake: FakeKube, tmp_path: Path) -> None:
     fake.answer(410, verb="watch", times=1000)
     async with Watched(fake, tmp_path, timing(pause_min=10.0, pause_max=10.0)) as watch:

@@ -73,6 +73,11 @@ def test_a_module_that_does_not_exist_is_an_import_error() -> None:
         lean.load("client.nothing")
 
 
+def test_what_a_package_does_not_have_is_an_import_error() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        lean._Namespace()._import("kubernetes_asyncio.client", fromlist=("V1Lease",))
+
+
 def test_a_plain_import_inside_finds_the_private_modules() -> None:
     namespace = lean._Namespace()
     root = namespace._import("kubernetes_asyncio.client.rest")

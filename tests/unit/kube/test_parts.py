@@ -15,6 +15,7 @@ from k8s_leader.errors import LeaseMalformedError, LeaseUnavailableError
 from k8s_leader.kube import KubeSettings, WatchTiming
 from k8s_leader.kube.access import resolve
 from k8s_leader.kube.lease_api import LeaseApi, leases_path
+from k8s_leader.kube.tokens import ExecToken
 from k8s_leader.kube.transport import Transport
 from k8s_leader.kube.watch import Lines, Watch
 from tests.helpers.kube_tools import ManualClock, write_kubeconfig
@@ -51,6 +52,10 @@ def test_pauses_grow_to_their_bound_and_no_further() -> None:
     assert max(pauses) == 30.0
     patient = LeaseUnavailableError("x", retry_after=1e9)
     assert watch._pause(patient, was_good=False) == 60.0
+
+
+async def test_a_plugin_that_never_ran_has_nothing_to_close() -> None:
+    await ExecToken({}, clock=ManualClock()).aclose()
 
 
 @pytest.mark.parametrize(
