@@ -337,8 +337,8 @@ class FakeServer:
         stream = web.StreamResponse(headers={"Content-Type": "application/json"})
         stream.enable_chunked_encoding()
         try:
+            self._note(request, "watch", body, 200)  # before the client knows
             await stream.prepare(request)
-            self._note(request, "watch", body, 200)
             await self._feed(stream, watcher, request)
         except ConnectionError:
             pass
