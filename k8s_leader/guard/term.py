@@ -88,7 +88,7 @@ class Term:
         times = Times.read(message, timing=timing, now=now)
         token, transitions = message.get("token"), message.get("transitions")
         environ = message.get("env", {})
-        if not isinstance(token, int) or token <= 0:
+        if isinstance(token, bool) or not isinstance(token, int) or token <= 0:
             raise Refusal("its fencing token is not a positive number")
         if not isinstance(transitions, int) or not isinstance(environ, dict):
             raise Refusal("it is malformed")

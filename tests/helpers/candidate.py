@@ -98,7 +98,8 @@ class Journal:
         """
         if not self.path.exists():
             return []
-        lines = self.path.read_text().splitlines()
+        text = self.path.read_text()
+        lines = text[: text.rfind("\n") + 1].splitlines()
         return sorted((Entry(**json.loads(x)) for x in lines), key=lambda e: e.at)
 
     def tokens(self) -> list[int]:
