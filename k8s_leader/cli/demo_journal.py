@@ -33,11 +33,12 @@ class Journal:
         """
         Return all terms in the order of their beginning.
         """
-        found: dict[int, Term] = {}
+        # Not by token alone: two workloads under one token would be one term.
+        found: dict[tuple[int, str], Term] = {}
         for line in self._complete_lines():
             at, token, who, _event = line.split()
-            known = found.get(int(token))
-            found[int(token)] = Term(
+            known = found.get((int(token), who))
+            found[int(token), who] = Term(
                 token=int(token),
                 who=who,
                 began=known.began if known else float(at),

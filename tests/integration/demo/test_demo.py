@@ -37,6 +37,12 @@ def test_overlapping_terms_are_counted(tmp_path: Path) -> None:
     assert journal.most_at_once() == 2
 
 
+def test_two_workloads_under_one_token_are_two(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_text("1.0 1 a start\n2.0 1 b start\n3.0 1 a beat\n4.0 1 b end\n")
+    assert Journal(str(path)).most_at_once() == 2
+
+
 def test_terms_one_after_the_other_do_not_overlap() -> None:
     terms = [
         Term(token=1, who="a", began=1.0, ended=2.0),
