@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from k8s_leader.clock import Clock
 from k8s_leader.election.timing import Timing
+from k8s_leader.leases.port import RecordStore
 from k8s_leader.leases.recorded import RecordedLeaseManager
 
 __all__ = ["LeaseChoice", "open_manager"]
@@ -67,6 +68,18 @@ async def open_manager(
             yield opened
 
 
+def _recorded(
+    store: RecordStore, choice: LeaseChoice, identity: str, clock: Clock, timing: Timing
+) -> RecordedLeaseManager:
+    return RecordedLeaseManager(
+        store,
+        identity=identity,
+        clock=clock,
+        lease_duration=timing.lease_duration,
+        may_create=choice.may_create,
+    )
+
+
 @asynccontextmanager
 async def _open_sqlite(
     choice: LeaseChoice, identity: str, clock: Clock, timing: Timing
@@ -74,13 +87,7 @@ async def _open_sqlite(
     from k8s_leader.leases.sqlite import SqliteStore
 
     store = SqliteStore(choice.lease, name="leader", timeout=timing.request_timeout)
-    manager = RecordedLeaseManager(
-        store,
-        identity=identity,
-        clock=clock,
-        lease_duration=timing.lease_duration,
-        may_create=choice.may_create,
-    )
+    manager = _recorded(store, choice, identity, clock, timing)
     try:
         yield OpenLease(manager=manager, lease=choice.lease, namespace="")
     finally:
@@ -106,11 +113,5 @@ async def _open_kubernetes(
             name=choice.lease,
             timeout=timing.request_timeout,
         )
-        manager = RecordedLeaseManager(
-            store,
-            identity=identity,
-            clock=clock,
-            lease_duration=timing.lease_duration,
-            may_create=choice.may_create,
-        )
+        manager = _recorded(store, choice, identity, clock, timing)
         yield OpenLease(manager=manager, lease=choice.lease, namespace=client.namespace)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -31,6 +30,7 @@ from k8s_leader.errors import (
 )
 from k8s_leader.leases.filewatch import FileWatch
 from k8s_leader.leases.port import Sighting
+from k8s_leader.settings import check_sqlite_path
 
 __all__ = ["SqliteStore"]
 
@@ -90,7 +90,8 @@ class SqliteStore:
     def __init__(self, path: str | Path, *, name: str, timeout: float) -> None:
         self._path = Path(path).absolute()
         self._name = name
-        check_path(self._path)
+        check_sqlite_path(str(self._path), setting="lease")
+        _check_local(self._path)
         # One thread of its own: waiting for a lock never blocks the election's loop.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="k8s-leader-sqlite")
         self._timeout = timeout
@@ -195,21 +196,8 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def check_path(path: Path) -> None:
-    """
-    Refuse a path that cannot hold a lease, before anything is started.
-
-    Raises:
-        SettingsError: see :class:`SqliteStore`.
-    """
-    folder = path.parent
-    if not folder.is_dir():
-        raise _unusable(path, "its folder does not exist")
-    if path.is_dir():
-        raise _unusable(path, "it is a folder")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise _unusable(path, "it is not writable")
-    kind = _file_system(folder)
+def _check_local(path: Path) -> None:
+    kind = _file_system(path.parent)
     if kind in _NETWORK:
         raise SettingsError(
             "lease",

@@ -79,23 +79,21 @@ def test_s16_the_workload_does_not_notice_that_the_elector_was_killed(
 def test_s9_a_frozen_elector_does_not_keep_the_workload_running(
     lease: str, journal: Journal, lifeline: Lifeline
 ) -> None:
-    with Candidate(lease, journal, name="a", lifeline=lifeline) as a:
-        wait_until(journal.tokens)
-        with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
-            wait_until(lambda: "the leader is" in b.text())
-            frozen = a.elector
-            assert frozen is not None
-            os.kill(frozen, signal.SIGSTOP)
-            wait_until(lambda: len(journal.tokens()) == 2)
-            os.kill(frozen, signal.SIGCONT)
-            b.stop()
+    _take_over_from_a_frozen_elector(lease, journal, lifeline, mode="obedient")
     assert journal.most_at_once() == 1
 
 
 def test_s2_a_stubborn_workload_is_killed_before_the_grant_ends(
     lease: str, journal: Journal, lifeline: Lifeline
 ) -> None:
-    with Candidate(lease, journal, name="a", lifeline=lifeline, mode="stubborn") as a:
+    _take_over_from_a_frozen_elector(lease, journal, lifeline, mode="stubborn")
+    assert journal.most_at_once() == 1
+
+
+def _take_over_from_a_frozen_elector(
+    lease: str, journal: Journal, lifeline: Lifeline, *, mode: str
+) -> None:
+    with Candidate(lease, journal, name="a", lifeline=lifeline, mode=mode) as a:
         wait_until(journal.tokens)
         with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
             wait_until(lambda: "the leader is" in b.text())
@@ -105,7 +103,6 @@ def test_s2_a_stubborn_workload_is_killed_before_the_grant_ends(
             wait_until(lambda: len(journal.tokens()) == 2)
             os.kill(frozen, signal.SIGCONT)
             b.stop()
-    assert journal.most_at_once() == 1
 
 
 def test_the_workloads_own_code_is_passed_on_and_the_lease_released(
