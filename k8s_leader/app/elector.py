@@ -74,6 +74,7 @@ class _Elector:
         self._tree: int | None = None
         self._led = False
         self._wait: asyncio.TimerHandle | None = None
+        self._on_gone: asyncio.Event | None = None  # while a refused term is killed
         self._context = LogContext(lease=config["elector"]["lease"])
         configure(
             format=config.get("log_format", "text"),
@@ -171,8 +172,6 @@ class _Elector:
             await gone.wait()
         self._early = [m for m in self._early if m["type"] not in ("gone", "exited")]
         return ev.Start()
-
-    _on_gone: asyncio.Event | None = None
 
     def _start_waiting(self, first: ev.Event) -> None:
         patience = self._config["elector"].get("wait_timeout")

@@ -13,19 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from k8s_leader.errors import ExitCode, LeaderError
+from k8s_leader.guard.environ import HANDED_TO_WORKLOAD
 from k8s_leader.settings.sources import CONFIG_VARIABLE
 from k8s_leader.settings.table import SETTINGS
 
 __all__ = ["HANDED_TO_WORKLOAD", "become_command", "become_guard", "workload_environ"]
-
-HANDED_TO_WORKLOAD = (
-    "LEADER_IDENTITY",
-    "LEADER_LEASE",
-    "LEADER_NAMESPACE",
-    "LEADER_FENCING_TOKEN",
-    "LEADER_TERM",
-    "LEADER_STATUS_URL",
-)
 
 
 def become_guard(config: Mapping[str, Any]) -> int:

@@ -15,10 +15,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from k8s_leader.clock import SystemClock
 from k8s_leader.guard.elector import Elector
+from k8s_leader.guard.environ import workload_environ
 from k8s_leader.guard.log import Log
 from k8s_leader.guard.term import Refusal, Term, Times
-from k8s_leader.guard.tree import Tree, boot_time
+from k8s_leader.guard.tree import Tree
 
 __all__ = ["Guard"]
 
@@ -28,7 +30,6 @@ _PULSE = 0.25
 _KILL_PULSE = 0.01
 _ELECTOR_PATIENCE = 5.0
 _FATAL = frozenset({75, 77, 78, 79})
-_INTERNAL = 70
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _FORWARD = (
     signal.SIGHUP,
@@ -57,6 +58,7 @@ class Guard:
     ) -> None:
         self._config = config
         self._timing: dict[str, float] = config["timing"]
+        self._now = SystemClock().now
         self._environ = environ
         made = uuid.UUID(bytes=os.urandom(16), version=4)
         self.identity = f"{config['identity_prefix']}_{made}"
@@ -66,6 +68,8 @@ class Guard:
         self._term: Term | None = None
         self._code: int | None = None
         self._quits = 0
+        self._finishing = False  # the elector ended as it should, with this status
+        self._final_status = 0
         self._exit: int | None = None
         self._give_up_at = float("inf")
         self._restart_at = float("inf")
@@ -87,14 +91,14 @@ class Guard:
         return self._exit
 
     def _turn(self) -> None:
-        timeout = max(0.0, self._next_look() - boot_time())
+        timeout = max(0.0, self._next_look() - self._now())
         for key, _ in self._selector.select(timeout):
             if key.fd == self._wake:
                 self._pending += os.read(self._wake, 4096)
         messages = self._elector.receive()
         if self._elector.end is None:
             self._forget_socket()
-        now = boot_time()  # after the socket is drained, before anything is done
+        now = self._now()  # after the socket is drained, before anything is done
         for message in messages:
             self._hear(message, now)
         pending, self._pending = self._pending, []
@@ -104,7 +108,7 @@ class Guard:
         self._settle(now)
 
     def _next_look(self) -> float:
-        now = boot_time()
+        now = self._now()
         if self._term is not None:
             pulse = _KILL_PULSE if self._term.killing else _PULSE
             due = self._term.hard_deadline(kill_time=self._timing["kill_time"])
@@ -152,7 +156,7 @@ class Guard:
     # -- the elector -------------------------------------------------------------
 
     def _start_elector(self) -> None:
-        self._elector.start(now=boot_time(), environ=self._environ)
+        self._elector.start(now=self._now(), environ=self._environ)
         if self._elector.end is not None:
             self._selector.register(self._elector.end, selectors.EVENT_READ)
         self._elector.send(
@@ -178,9 +182,6 @@ class Guard:
             self._finishing = True
             return
         self._log.say(f"the elector ended with {code}: it is started again", level=40)
-
-    _finishing = False
-    _final_status = 0
 
     def _hear(self, message: dict[str, Any], now: float) -> None:
         kind = message["type"]
@@ -233,21 +234,21 @@ class Guard:
     # -- the workload ------------------------------------------------------------
 
     def _spawn(self, term: Term) -> None:
-        environ = _workload_environ(self._environ) | term.environ
+        environ = workload_environ(self._environ) | term.environ
         self._restart_at = float("inf")
         pid = self._tree.start(
             self._config["command"],
             environ,
             stop_at=term.times.stop_at,
-            now=boot_time,
+            now=self._now,
         )
         self._elector.send("started", token=term.token, pid=pid)
         self._log.say(f"workload started: pid={pid} token={term.token}")
 
     def _stop(self, term: Term, why: str, *, kill_at: float) -> None:
         self._restart_at = float("inf")
-        if term.stop(why, kill_at=kill_at) and kill_at > boot_time():
-            left = kill_at - boot_time()
+        if term.stop(why, kill_at=kill_at) and kill_at > self._now():
+            left = kill_at - self._now()
             self._log.say(f"workload stopping ({why}): SIGKILL in {left:.2f} s")
             self._tree.signal(self._config["stop_signal"])
             self._tree.signal(signal.SIGCONT)
@@ -350,30 +351,3 @@ class Guard:
             return self._final_status
         code = self._code or 0
         return 0 if code in self._config["success_exit_codes"] else code
-
-
-def _workload_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """
-    Return the environment without our settings and without a stale term.
-    """
-    kept = {}
-    for name, value in environ.items():
-        is_link = name.startswith(("K8S_LEADER_PORT", "K8S_LEADER_SERVICE_"))
-        is_ours = name.startswith("K8S_LEADER_") and not is_link
-        is_stale = name in _HANDED
-        if not is_ours and not is_stale:
-            kept[name] = value
-    return kept
-
-
-_HANDED = frozenset(
-    f"LEADER_{name}"
-    for name in (
-        "IDENTITY",
-        "LEASE",
-        "NAMESPACE",
-        "FENCING_TOKEN",
-        "TERM",
-        "STATUS_URL",
-    )
-)

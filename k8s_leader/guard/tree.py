@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from k8s_leader.guard.linux import die_with_parent
@@ -210,10 +209,3 @@ def _restore_signals() -> None:
 
 def _say(text: str) -> None:
     os.write(2, text.encode() + b"\n")
-
-
-def boot_time() -> float:
-    """
-    Return seconds on the boot-time clock.
-    """
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
