@@ -27,9 +27,9 @@ from k8s_leader.election.timing import Timing
 from k8s_leader.errors import ExitCode, LeaderError
 from k8s_leader.leases.port import Held
 from k8s_leader.log import LogContext, configure
+from k8s_leader.observers.port import Notice, StateChanged
 from k8s_leader.runner.guarded import GuardedWorkload, GuardLink, Message
 from k8s_leader.runner.loop import ElectionLoop
-from k8s_leader.runner.port import Transition
 
 __all__ = ["run_elector"]
 
@@ -241,7 +241,14 @@ class _Elector:
 
     # -- what the election tells -------------------------------------------------
 
-    def on_transition(self, transition: Transition) -> None:
+    def on_notice(self, notice: Notice) -> None:
+        """
+        Take note of a change of state.
+        """
+        if isinstance(notice, StateChanged):
+            self._changed(notice)
+
+    def _changed(self, transition: StateChanged) -> None:
         """
         Log a change, with its consequence, and end after one term when asked to.
         """
@@ -275,7 +282,7 @@ _SENTENCES = {
 }
 
 
-def _sentence(transition: Transition) -> str:
+def _sentence(transition: StateChanged) -> str:
     reason = f" ({transition.reason})" if transition.reason else ""
     token = "" if transition.token is None else f" token={transition.token}"
     if transition.after is State.STANDBY:

@@ -30,7 +30,16 @@ from k8s_leader.leases.port import (
     Shortened,
     Sighted,
 )
-from k8s_leader.runner.port import Observer, Transition, Workload
+from k8s_leader.observers.port import (
+    Audience,
+    GrantMoved,
+    HolderSeen,
+    Observer,
+    Operation,
+    RequestDone,
+    StateChanged,
+)
+from k8s_leader.runner.port import Workload
 
 __all__ = ["ElectionLoop"]
 
@@ -49,7 +58,7 @@ class ElectionLoop:
         workload: what runs during a term; reports to :meth:`report`.
         clock: boot-time clock.
         timing: called before each acquisition: lease lengths may be computed.
-        observers: told about changes of state, in order.
+        observers: told what happens, in order.
         step_down_backoff: seconds to stay out after a coordinator's wish.
 
     Guarantees: see the election core. :meth:`run` returns when the candidacy is
@@ -70,7 +79,7 @@ class ElectionLoop:
         self._workload = workload
         self._clock = clock
         self._timing = timing
-        self._observers = tuple(observers)
+        self._audience = Audience(observers)
         self._backoff = step_down_backoff
         self.election = Election(timing=timing())
         self.held: Held | None = None
@@ -168,8 +177,10 @@ class ElectionLoop:
                 self._drop()
             case ev.StartWorkload(grant=grant):
                 self._workload.start(grant, self.held or Held(token=grant.token))
+                self._audience.tell(GrantMoved(grant=grant))
             case ev.ExtendGrant(grant=grant):
                 self._workload.extend(grant)
+                self._audience.tell(GrantMoved(grant=grant))
             case ev.StopWorkload(why=why, budget=budget):
                 self._reason = self._reason or why
                 self._workload.stop(why=why, budget=budget)
@@ -206,12 +217,14 @@ class ElectionLoop:
             async with asyncio.timeout(deadline - sent):
                 result = await self._manager.acquire(duration=timing.lease_duration)
         except (LeaseError, TimeoutError) as exc:
+            self._done("acquire", sent, error=exc)
             self._answer(ev.AttemptFailed(retry_at=self._retry_at(exc)))
             return
-        self._good()
+        self._done("acquire", sent)
         if isinstance(result, Held):
             if self._request is asyncio.current_task():
-                self.held, self.holder = result, self._manager.identity
+                self.held = result
+                self._holder_is(self._manager.identity)
             won = ev.Won(token=result.token, sent=sent, timing=timing)
             self._answer(won, reason="acquired")
             return
@@ -233,9 +246,10 @@ class ElectionLoop:
             async with asyncio.timeout(deadline - sent):
                 result = await self._manager.renew(duration=duration)
         except (LeaseError, TimeoutError) as exc:
+            self._done("renew", sent, error=exc)
             self._answer(ev.RenewFailed(retry_at=self._retry_at(exc)))
             return
-        self._good()
+        self._done("renew", sent)
         if isinstance(result, Lost | Unwanted):
             event, reason = self._loss(result)
             self._answer(event, reason=reason)
@@ -248,9 +262,11 @@ class ElectionLoop:
             async with asyncio.timeout(deadline - sent):
                 await self._manager.release()
         except (LeaseError, TimeoutError) as exc:
+            self._done("release", sent, error=exc)
             pause = self.election.timing.retry_period / 4
             self._answer(ev.ReleaseFailed(retry_at=self._retry_at(exc, pause)))
         else:
+            self._done("release", sent)
             self._answer(ev.Released())
 
     def _retry_at(
@@ -288,9 +304,29 @@ class ElectionLoop:
         if now - self._forbidden_since >= self.election.timing.renew_deadline:
             self._fail(error)
 
-    def _good(self) -> None:
-        self._contacted = True
-        self.last_error = None
+    def _done(
+        self,
+        operation: Operation,
+        sent: float,
+        *,
+        error: LeaseError | TimeoutError | None = None,
+    ) -> None:
+        """
+        Take note of an answer and tell it, with what a renewal had left.
+        """
+        now = self._clock.now()
+        if error is None:
+            self._contacted = True
+            self.last_error = None
+        grant = self.election.grant if operation == "renew" and error is None else None
+        self._audience.tell(
+            RequestDone(
+                operation=operation,
+                seconds=now - sent,
+                error=None if error is None else type(error).__name__,
+                left=None if grant is None else grant.until - now,
+            )
+        )
 
     # -- the watch, the timer, the end -------------------------------------------
 
@@ -309,14 +345,23 @@ class ElectionLoop:
         return self._loss(change)
 
     def _see_holder(self, holder: str) -> None:
-        if holder != self.holder:
-            self.holder = holder
+        if self._holder_is(holder):
             _logger.info("%s", f"the leader is {holder}" if holder else "no leader")
+
+    def _holder_is(self, holder: str) -> bool:
+        """
+        Take note of the holder; tell whether it is another than before.
+        """
+        if holder == self.holder:
+            return False
+        self.holder = holder
+        self._audience.tell(HolderSeen(holder=holder))
+        return True
 
     def _loss(self, change: Lost | Unwanted) -> tuple[Event, str]:
         if isinstance(change, Unwanted):
             return ev.StepDown(backoff=self._backoff), change.why
-        self.holder = change.holder
+        self._holder_is(change.holder)
         return ev.LeaseLost(reason=change.reason), change.reason.value
 
     def _wake_at(self, at: float) -> None:
@@ -334,7 +379,7 @@ class ElectionLoop:
         self.report(ev.Tick())
 
     def _tell(self, before: State, after: State, token: int | None) -> None:
-        transition = Transition(
+        changed = StateChanged(
             before=before,
             after=after,
             reason=self._reason,
@@ -343,11 +388,7 @@ class ElectionLoop:
         )
         if after in (State.STANDBY, State.STOPPED):
             self._reason = ""
-        for observer in self._observers:
-            try:
-                observer.on_transition(transition)
-            except Exception:
-                _logger.exception("an observer failed; the election goes on")
+        self._audience.tell(changed)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():

@@ -16,8 +16,9 @@ from k8s_leader.clock import Clock
 from k8s_leader.election.events import Event
 from k8s_leader.election.timing import Timing
 from k8s_leader.leases.port import LeaseManager
+from k8s_leader.observers.port import Observer
 from k8s_leader.runner.loop import ElectionLoop
-from k8s_leader.runner.port import Observer, Workload
+from k8s_leader.runner.port import Workload
 from k8s_leader.runner.term import call_in
 
 __all__ = ["ElectionThread"]
@@ -36,7 +37,7 @@ class ElectionThread:
         workload: what runs during a term.
         clock: boot-time clock.
         timing: called before each acquisition.
-        observers: told about changes of state, in this thread.
+        observers: told what happens, in this thread.
         on_end: called last, in this thread, with the error or ``None``.
     """
 

@@ -1,0 +1,3 @@
+"""
+Whoever is told about the election: none of them can delay or fail it.
+"""

@@ -1,0 +1,161 @@
+"""
+The observer port: what is told about an election, and to whom.
+
+Notices are facts that have happened already. They are told in order, in the thread of
+the election, one observer after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from logging import getLogger
+from typing import Literal, Protocol
+
+from k8s_leader.election.events import State
+from k8s_leader.election.grant import Grant
+
+__all__ = [
+    "Audience",
+    "GrantMoved",
+    "HolderSeen",
+    "Notice",
+    "Observer",
+    "Operation",
+    "RequestDone",
+    "StateChanged",
+    "WorkloadExited",
+    "WorkloadStarted",
+]
+
+_logger = getLogger(__name__)
+
+Operation = Literal["acquire", "renew", "release"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged:
+    """
+    A candidate's state changed.
+
+    Attributes:
+        before: the state left.
+        after: the state entered.
+        reason: why, in a word or two; may be empty.
+        token: fencing token of the term concerned, if there is one.
+        holder: who holds the lease, as far as known; empty: nobody.
+    """
+
+    before: State
+    after: State
+    reason: str
+    token: int | None
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderSeen:
+    """
+    The record names another holder than before; empty: nobody.
+    """
+
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantMoved:
+    """
+    The running term may work until the end of this grant (at its start, and after).
+    """
+
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestDone:
+    """
+    A request to the lease's store is over.
+
+    Attributes:
+        operation: what was asked.
+        seconds: from before it was sent to its answer.
+        error: what went wrong with the store; ``None``: it answered.
+        left: seconds that were left of the grant when a renewal was confirmed, before
+            it was moved; ``None`` for everything else.
+    """
+
+    operation: Operation
+    seconds: float
+    error: str | None = None
+    left: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadStarted:
+    """
+    The workload of a term runs.
+
+    Attributes:
+        token: the term's fencing token.
+        pid: of its first process; ``None`` in-process.
+    """
+
+    token: int | None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadExited:
+    """
+    Nothing of the workload is left.
+
+    Attributes:
+        token: the term's fencing token.
+        code: its exit code (128 + n on a signal); ``None`` in-process.
+    """
+
+    token: int | None
+    code: int | None = None
+
+
+Notice = (
+    StateChanged
+    | HolderSeen
+    | GrantMoved
+    | RequestDone
+    | WorkloadStarted
+    | WorkloadExited
+)
+
+
+class Observer(Protocol):
+    """
+    Anything told about the election; it can neither delay nor fail it.
+    """
+
+    def on_notice(self, notice: Notice) -> None:
+        """
+        Take note; must return at once. What it raises is logged, and only logged.
+        """
+
+
+class Audience:
+    """
+    Tells several observers, in order; one that raises harms nobody.
+
+    Args:
+        observers: told in this order.
+    """
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = tuple(observers)
+
+    def tell(self, notice: Notice) -> None:
+        """
+        Tell every observer.
+        """
+        for observer in self._observers:
+            try:
+                observer.on_notice(notice)
+            except Exception:
+                _logger.exception("an observer failed; the election goes on")
