@@ -13,7 +13,6 @@ and belong under the entrypoint.
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import logging
 import os
@@ -21,15 +20,12 @@ import sys
 from typing import Protocol
 
 from k8s_leader.clock import Clock, SystemClock
+from k8s_leader.guard.linux import KernelTimer
 
 __all__ = ["HardStop", "KernelTimer", "WatchdogThread", "hard_stop"]
 
 _logger = logging.getLogger(__name__)
 
-_CLOCK_BOOTTIME = 7
-_SIGEV_SIGNAL = 0
-_TIMER_ABSTIME = 1
-_SIGKILL = 9
 _LEAST = 0.001
 
 
@@ -47,63 +43,6 @@ class HardStop(Protocol):
         """
         Do not end the process.
         """
-
-
-class _SigEvent(ctypes.Structure):
-    _fields_ = (
-        ("value", ctypes.c_void_p),
-        ("signo", ctypes.c_int),
-        ("notify", ctypes.c_int),
-        ("padding", ctypes.c_char * 48),
-    )
-
-
-class _TimerSpec(ctypes.Structure):
-    _fields_ = (
-        ("interval_sec", ctypes.c_long),
-        ("interval_nsec", ctypes.c_long),
-        ("sec", ctypes.c_long),
-        ("nsec", ctypes.c_long),
-    )
-
-
-class KernelTimer:
-    """
-    A POSIX timer that sends SIGKILL; not inherited by forked children.
-
-    Raises:
-        OSError: the platform has no such timer, or no more of them.
-    """
-
-    def __init__(self) -> None:
-        self._libc = _library()
-        event = _SigEvent(signo=_SIGKILL, notify=_SIGEV_SIGNAL)
-        self._timer = ctypes.c_void_p()
-        done = self._libc.timer_create(
-            ctypes.c_int(_CLOCK_BOOTTIME),
-            ctypes.byref(event),
-            ctypes.byref(self._timer),
-        )
-        _check(done)
-
-    def arm(self, at: float) -> None:
-        """
-        Kill at ``at``; an instant that has passed kills at once.
-        """
-        self._set(max(at, _LEAST))
-
-    def disarm(self) -> None:
-        """
-        Do not kill.
-        """
-        self._set(0.0)
-
-    def _set(self, at: float) -> None:
-        spec = _TimerSpec(sec=int(at), nsec=int(at % 1 * 1e9))
-        flags = ctypes.c_int(_TIMER_ABSTIME)
-        _check(
-            self._libc.timer_settime(self._timer, flags, ctypes.byref(spec), None),
-        )
 
 
 class WatchdogThread:
@@ -141,16 +80,3 @@ def hard_stop(*, clock: Clock | None = None) -> HardStop:
         except (OSError, AttributeError) as exc:
             _logger.warning("no kernel timer (%s): the hard stop is a weaker one", exc)
     return WatchdogThread(clock=clock or SystemClock())
-
-
-def _library() -> ctypes.CDLL:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "timer_create"):
-        return libc
-    return ctypes.CDLL("librt.so.1", use_errno=True)  # glibc before 2.34
-
-
-def _check(result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
