@@ -28,6 +28,7 @@ from k8s_leader.errors import ExitCode, LeaderError
 from k8s_leader.leases.port import Held
 from k8s_leader.log import LogContext, configure
 from k8s_leader.observers.port import Notice, StateChanged
+from k8s_leader.runner.burial import GuardWatch, bury
 from k8s_leader.runner.guarded import GuardedWorkload, GuardLink, Message
 from k8s_leader.runner.loop import ElectionLoop
 
@@ -49,7 +50,7 @@ def run_elector(config: dict[str, Any], sock_fd: int) -> int:
     """
     # Signals of a terminal's process group are the guard's to judge.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)  # unlike SIG_IGN it is not inherited
     try:
         with socket.socket(fileno=sock_fd) as end:
             return asyncio.run(_Elector(config).run(end))
@@ -69,9 +70,18 @@ class _Elector:
         self._clock = SystemClock()
         self._status = ExitCode.OK
         self._hello: asyncio.Future[Message]
+        self._link: GuardLink
         self._loop: ElectionLoop | None = None
         self._early: list[Message] = []
-        self._tree: int | None = None
+        self._guard = os.getppid()
+        self._cgroup: str | None = None
+        self._workload: GuardedWorkload | None = None
+        self._watch = GuardWatch(
+            clock=self._clock,
+            kill_time=self._timing.kill_time,
+            on_silent=self._guard_silent,
+        )
+        self._burial: asyncio.Task[None] | None = None
         self._led = False
         self._wait: asyncio.TimerHandle | None = None
         self._on_gone: asyncio.Event | None = None  # while a refused term is killed
@@ -88,8 +98,10 @@ class _Elector:
         """
         self._hello = asyncio.get_running_loop().create_future()
         link = GuardLink(end, on_message=self._receive, on_end=self._guard_ended)
+        self._link = link
         try:
             hello = await self._hello
+            self._cgroup = hello.get("cgroup")
             await self._campaign(link, hello)
         finally:
             link.close()
@@ -105,6 +117,7 @@ class _Elector:
             workload = GuardedWorkload(
                 link, environ=lambda held: _environ(opened, identity, held)
             )
+            self._workload = workload
             loop = ElectionLoop(
                 manager=opened.manager,
                 workload=workload,
@@ -158,6 +171,7 @@ class _Elector:
             stop_at=running["stop_at"],
             until=running["until"],
         )
+        self._watch.acknowledged(grant)
         return ev.Resume(grant=grant, timing=self._timing)
 
     async def _refuse(self, workload: GuardedWorkload) -> ev.Event:
@@ -189,7 +203,9 @@ class _Elector:
 
     def _receive(self, message: Message) -> None:
         kind = message.get("type")
-        if kind == "hello" and not self._hello.done():
+        if kind == "ping":
+            self._link.send("pong")
+        elif kind == "hello" and not self._hello.done():
             self._hello.set_result(message)
         elif self._loop is None:
             self._early.append(message)
@@ -199,15 +215,17 @@ class _Elector:
             self._heard(self._loop, str(kind), message)
 
     def _heard(self, loop: ElectionLoop, kind: str, message: Message) -> None:
-        if kind == "started":
-            self._tree = message.get("pid")
+        if kind in ("started", "ack"):
+            self._acknowledged(message)
+        elif kind == "doubt":
+            loop.report(ev.Doubt(), reason="the wall clock jumped")
         elif kind == "stopping":
             loop.report(ev.Stop(), reason=str(message.get("why", "signal")))
         elif kind == "refused":
             _logger.error("the guard refused to start: %s", message.get("reason"))
             self._report_gone(loop, self._timing.retry_period)
         elif kind == "gone":
-            self._tree = None
+            self._watch.gone()
             self._heard_gone(loop, message)
         elif kind == "stuck":
             _logger.error("the workload cannot be killed: %s", message.get("pids"))
@@ -228,15 +246,30 @@ class _Elector:
             return
         loop.report(ev.WorkloadGone(backoff=backoff), reason="the workload ended")
 
+    def _acknowledged(self, message: Message) -> None:
+        asked = None if self._workload is None else self._workload.asked
+        if asked is not None and message.get("until", asked.until) == asked.until:
+            self._watch.acknowledged(asked)
+
     def _guard_ended(self) -> None:
+        self._bury("the guard is dead")
+
+    def _guard_silent(self) -> None:
+        self._bury("the guard does not answer")
+
+    def _bury(self, why: str) -> None:
         """
-        The guard died: what it watched must not live on (best effort, in the docs).
+        End the workload in the guard's place; renew meanwhile, and never release.
         """
-        if self._tree is not None:
-            try:
-                os.killpg(self._tree, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+        if self._burial is not None:
+            return
+        _logger.error("%s: its workload is killed, the lease is left to expire", why)
+        self._burial = asyncio.create_task(self._bury_and_exit(), name="burial")
+
+    async def _bury_and_exit(self) -> None:
+        if self._hello.done():
+            identity = str(self._hello.result()["identity"])
+            await bury(identity=identity, guard=self._guard, cgroup=self._cgroup)
         os._exit(int(ExitCode.INTERNAL))
 
     # -- what the election tells -------------------------------------------------

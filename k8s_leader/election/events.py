@@ -19,6 +19,7 @@ __all__ = [
     "Action",
     "AttemptFailed",
     "Cancel",
+    "Doubt",
     "Event",
     "ExtendGrant",
     "Finish",
@@ -144,6 +145,13 @@ class RenewFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """
+    The clocks jumped against each other: have the lease confirmed at once (S1).
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseLost:
     """
     The record is not this term's any more (S3).
@@ -222,6 +230,7 @@ Event = (
     | AttemptFailed
     | Renewed
     | RenewFailed
+    | Doubt
     | LeaseLost
     | LeaseShortened
     | StepDown

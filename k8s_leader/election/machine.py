@@ -193,6 +193,12 @@ class Election:
         self._next_try = event.retry_at
         return self._lead(now)
 
+    def _doubt(self, _: ev.Doubt, now: float) -> Actions:
+        # What was sent before the jump proves nothing about the time after it.
+        dropped = self._drop_request()
+        self._next_try = now
+        return (*dropped, *self._lead(now))
+
     def _shortened(self, event: ev.LeaseShortened, now: float) -> Actions:
         grant = self._held()
         until = min(
@@ -337,6 +343,7 @@ _ROWS: dict[State, dict[type, Callable[..., Actions]]] = {
         ev.StepDown: _E._ignore,
         ev.LeaseLost: _E._ignore,
         ev.LeaseShortened: _E._ignore,
+        ev.Doubt: _E._ignore,
     },
     _S.ACQUIRING: {
         ev.Won: _E._won,
@@ -348,6 +355,7 @@ _ROWS: dict[State, dict[type, Callable[..., Actions]]] = {
         ev.StepDown: _E._ignore,
         ev.LeaseLost: _E._ignore,
         ev.LeaseShortened: _E._ignore,
+        ev.Doubt: _E._ignore,
     },
     _S.LEADING: {
         ev.Tick: _E._tick,
@@ -360,6 +368,7 @@ _ROWS: dict[State, dict[type, Callable[..., Actions]]] = {
         ev.Stop: _E._stop,
         ev.WorkloadGone: _E._gone,
         ev.WorkloadStuck: _E._stuck,
+        ev.Doubt: _E._doubt,
     },
     _S.STOPPING: {
         ev.Tick: _E._tick,
@@ -372,6 +381,7 @@ _ROWS: dict[State, dict[type, Callable[..., Actions]]] = {
         ev.Stop: _E._stop_again,
         ev.WorkloadGone: _E._gone,
         ev.WorkloadStuck: _E._stuck,
+        ev.Doubt: _E._doubt,
     },
     _S.LOSING: {
         ev.Tick: _E._ignore,
@@ -382,6 +392,7 @@ _ROWS: dict[State, dict[type, Callable[..., Actions]]] = {
         ev.Stop: _E._stop_later,
         ev.WorkloadGone: _E._gone_after_loss,
         ev.WorkloadStuck: _E._ignore,
+        ev.Doubt: _E._ignore,
     },
     _S.RELEASING: {
         ev.Tick: _E._tick_releasing,
@@ -393,11 +404,13 @@ _ROWS: dict[State, dict[type, Callable[..., Actions]]] = {
         ev.StepDown: _E._ignore,
         ev.Stop: _E._stop_later,
         ev.WorkloadStuck: _E._ignore,
+        ev.Doubt: _E._ignore,
     },
     _S.STOPPED: dict.fromkeys(
         (
             ev.Tick,
             ev.Wake,
+            ev.Doubt,
             ev.LeaseLost,
             ev.LeaseShortened,
             ev.StepDown,

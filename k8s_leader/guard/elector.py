@@ -22,6 +22,10 @@ _PACKET = 32768
 _FLOOD = 64
 """Packets read at a time: a flood cannot keep the guard from its deadlines."""
 
+_START_PATIENCE = 30.0
+"""Seconds for the imports and the first words of an elector on a busy machine."""
+
+_PINGS = 4
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
 _STABLE = 30.0
@@ -34,11 +38,15 @@ class Elector:
     Args:
         argv: its command; two file descriptors are appended.
         config_fd: of the configuration, inherited.
+        patience: seconds without a word after which it counts as hung.
     """
 
-    def __init__(self, argv: Sequence[str], *, config_fd: int) -> None:
+    def __init__(self, argv: Sequence[str], *, config_fd: int, patience: float) -> None:
         self._argv = list(argv)
         self._config_fd = config_fd
+        self._patience = patience
+        self._hung_at = 0.0
+        self._ping_at = 0.0
         self._pause = _FIRST_PAUSE
         self._started_at = 0.0
         self.pid: int | None = None
@@ -57,6 +65,31 @@ class Elector:
         theirs.close()
         ours.setblocking(False)
         self.pid, self.end, self._started_at = pid, ours, now
+        self._ping_at = now
+        self._hung_at = now + max(_START_PATIENCE, self._patience)
+
+    def next_look(self) -> float:
+        """
+        Return when :meth:`watch` has to be called at the latest.
+        """
+        return (
+            self.restart_at if self.pid is None else min(self._ping_at, self._hung_at)
+        )
+
+    def watch(self, now: float) -> bool:
+        """
+        Ask for a sign of life; kill it and return true when none came for too long.
+        """
+        if self.pid is None:
+            return False
+        if now >= self._hung_at:
+            self._hung_at = now + self._patience
+            self.kill()
+            return True
+        if now >= self._ping_at:
+            self._ping_at = now + self._patience / _PINGS
+            self.send("ping")
+        return False
 
     def send(self, kind: str, **fields: object) -> None:
         """
@@ -69,7 +102,7 @@ class Elector:
         except OSError:
             pass  # it hangs or is gone; its end is noticed by SIGCHLD
 
-    def receive(self) -> list[dict[str, Any]]:
+    def receive(self, now: float) -> list[dict[str, Any]]:
         """
         Return what it said since; garbage ends it (it is started again).
         """
@@ -91,6 +124,8 @@ class Elector:
                 self.kill()
                 break
             messages.append(message)
+        if messages:
+            self._hung_at = now + self._patience
         return messages
 
     def reaped(self, *, now: float) -> None:
@@ -121,7 +156,8 @@ class Elector:
     ) -> None:
         try:
             os.setpgid(0, 0)  # a terminal's signals are for the guard
-            die_with_parent()
+            # A guard that dies is buried by its elector, which must be awake for it.
+            die_with_parent(signal.SIGCONT)
             if os.getppid() != guard:
                 os._exit(1)
             os.set_inheritable(end.fileno(), True)

@@ -27,7 +27,7 @@ class Log:
         self._json = config["log_format"] == "json"
         names = {name.lower(): number for number, name in _LEVELS.items()}
         self._level = names.get(str(config["log_level"]).lower(), 20)
-        self._identity = identity
+        self.identity = identity
         self._path = config.get("termination_log")
 
     def say(self, message: str, *, level: int = 20) -> None:
@@ -42,9 +42,9 @@ class Log:
         name = _LEVELS[level]
         if self._json:
             entry = {"ts": stamp, "level": name.lower(), "logger": "guard"}
-            line = json.dumps({**entry, "msg": message, "identity": self._identity})
+            line = json.dumps({**entry, "msg": message, "identity": self.identity})
         else:
-            line = f"{stamp} {name:<7} guard: {message} identity={self._identity}"
+            line = f"{stamp} {name:<7} guard: {message} identity={self.identity}"
         _write(line.encode(errors="replace"))
 
     def prove(self, identity: str) -> None:

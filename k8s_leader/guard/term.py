@@ -74,6 +74,8 @@ class Term:
     stopping: str = ""
     kill_at: float = float("inf")
     killing: bool = False
+    killing_since: float = 0.0
+    stuck: bool = False
 
     @classmethod
     def read(

@@ -1,9 +1,8 @@
 """
 The workload's tree of processes: start it, signal it, kill it, see it gone.
 
-As PID 1 or subreaper every orphan of the tree becomes a child of the guard. So the
-tree is empty exactly when the guard has no child left but the elector: whoever still
-lived would have an ancestor among the children. Gone means reaped (rule S5).
+The tree is empty exactly when the guard has no child left but the elector: whoever
+still lived would have an ancestor among the children. Gone means reaped (rule S5).
 """
 
 from __future__ import annotations
@@ -11,8 +10,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+from k8s_leader.guard.cgroup import Cgroup
+from k8s_leader.guard.descent import below, children, send
 from k8s_leader.guard.linux import die_with_parent
 
 __all__ = ["Tree"]
@@ -24,17 +25,23 @@ _NOT_FOUND = 127
 
 class Tree:
     """
-    What runs during a term: a command in its own session, and all that it starts.
+    A command in a process group of its own, and all that it starts.
+
+    Args:
+        cgroup: where it lives, if there is such a place.
 
     Attributes:
         leader: pid of the command while it is not reaped; else ``None``.
         code: how the command ended: its status, or 128+n for signal n.
+        started_at: boot-time seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, cgroup: Cgroup | None = None) -> None:
         self.leader: int | None = None
         self.code: int | None = None
         self.started_at = 0.0
+        self._cgroup = cgroup
+        self._has_terminal = False
 
     def start(
         self,
@@ -53,13 +60,14 @@ class Tree:
         guard = os.getpid()
         self.code = None
         self.started_at = now()
+        self._has_terminal = _in_foreground()
         sys.stdout.flush()
         sys.stderr.flush()
         # A signal that comes before the exec waits for it, and is not lost.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pid = os.fork()
         if pid == 0:
-            _exec(command, environ, guard=guard, stop_at=stop_at, now=now)
+            self._exec(command, environ, guard=guard, stop_at=stop_at, now=now)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.leader = pid
         return pid
@@ -73,6 +81,8 @@ class Tree:
         code = os.waitstatus_to_exitcode(status)
         self.code = code if code >= 0 else 128 - code
         self.leader = None
+        if self._has_terminal:
+            _take_terminal()
         return True
 
     def signal(self, number: int) -> None:
@@ -84,112 +94,107 @@ class Tree:
         try:
             os.killpg(self.leader, number)
         except ProcessLookupError:
-            _send(self.leader, number)  # it has no group of its own yet
+            send(self.leader, number)  # it has no group of its own yet
         except PermissionError:
             pass
 
-    def kill(self, *, spare: Iterable[int]) -> None:
+    def freeze(self, *, spare: Collection[int]) -> None:
+        """
+        Stop everything below the guard, but ``spare``, until nothing forks away.
+        """
+        known: set[int] = set()
+        for _ in range(4):
+            found = set(below(os.getpid(), spare=spare))
+            if found <= known:
+                return
+            for pid in found - known:
+                send(pid, signal.SIGSTOP)
+            known |= found
+
+    def thaw(self, *, spare: Collection[int]) -> None:
+        """
+        Let everything go on that :meth:`freeze` stopped.
+        """
+        for pid in below(os.getpid(), spare=spare):
+            send(pid, signal.SIGCONT)
+
+    def kill(self, *, spare: Collection[int]) -> None:
         """
         Kill everything below the guard, but ``spare`` and what is below that.
 
         Everything is stopped before it is killed, so that nothing forks away.
         """
-        for _ in range(3):
-            found = below(os.getpid(), spare=frozenset(spare))
-            for pid in found:
-                _send(pid, signal.SIGSTOP)
-            if set(below(os.getpid(), spare=frozenset(spare))) <= set(found):
-                break
-        for pid in below(os.getpid(), spare=frozenset(spare)):
-            _send(pid, signal.SIGKILL)
+        if self._cgroup is not None:
+            self._cgroup.kill()
+        self.freeze(spare=spare)
+        for pid in below(os.getpid(), spare=spare):
+            send(pid, signal.SIGKILL)
 
-    def is_empty(self, *, spare: Iterable[int]) -> bool:
+    def is_empty(self, *, spare: Collection[int]) -> bool:
         """
         Tell whether nothing of the tree is left, zombies included.
         """
-        return self.leader is None and not (
-            frozenset(children(os.getpid())) - frozenset(spare)
-        )
+        return self.leader is None and not (set(children(os.getpid())) - set(spare))
+
+    def _exec(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        guard: int,
+        stop_at: float,
+        now: Callable[[], float],
+    ) -> None:
+        """
+        Become the command; never returns.
+        """
+        status = _NOT_FOUND
+        try:
+            self._settle_in()
+            die_with_parent()
+            if os.getppid() != guard or now() >= stop_at:
+                os._exit(_TOO_LATE)
+            _restore_signals()
+            os.execvpe(command[0], list(command), dict(environ))
+        except (FileNotFoundError, NotADirectoryError):
+            _say(f"k8s-leader: error: {command[0]}: not found")
+        except (OSError, ValueError) as exc:
+            status = _NOT_EXECUTABLE
+            _say(f"k8s-leader: error: {command[0]}: {exc}")
+        finally:
+            os._exit(status)
+
+    def _settle_in(self) -> None:
+        """
+        Get a session of its own; on a terminal a group, and the terminal's keys.
+        """
+        if self._cgroup is not None:
+            self._cgroup.enter()
+        if self._has_terminal:
+            os.setpgid(0, 0)
+            _take_terminal()
+        else:
+            os.setsid()
 
 
-def children(pid: int) -> list[int]:
-    """
-    Return the children of a process, zombies included; none if it is gone.
-    """
-    found: list[int] = []
+def _in_foreground() -> bool:
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
-        for thread in threads:
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                found += map(int, file.read().split())
-    except FileNotFoundError:
-        if os.path.exists(f"/proc/{pid}"):
-            return _children_by_parent(pid)  # a kernel without that file
-    except (ProcessLookupError, PermissionError):
-        pass
-    return found
+        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # it is not this session's terminal
+        return False
 
 
-def _children_by_parent(parent: int) -> list[int]:
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(fields[1]) == parent:
-                found.append(int(name))
-    return found
-
-
-def below(pid: int, *, spare: frozenset[int]) -> list[int]:
+def _take_terminal() -> None:
     """
-    Return all descendants of a process, without ``spare`` and theirs.
+    Become the terminal's foreground group; who asks from behind would be stopped.
     """
-    found: list[int] = []
-    queue = [child for child in children(pid) if child not in spare]
-    while queue:
-        child = queue.pop()
-        found.append(child)
-        queue += children(child)
-    return found
-
-
-def _send(pid: int, number: int) -> None:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
     try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def _exec(
-    command: Sequence[str],
-    environ: Mapping[str, str],
-    *,
-    guard: int,
-    stop_at: float,
-    now: Callable[[], float],
-) -> None:
-    """
-    Become the command; never returns.
-    """
-    status = _NOT_FOUND
-    try:
-        os.setsid()
-        die_with_parent()
-        if os.getppid() != guard or now() >= stop_at:
-            os._exit(_TOO_LATE)
-        _restore_signals()
-        os.execvpe(command[0], list(command), dict(environ))
-    except (FileNotFoundError, NotADirectoryError):
-        _say(f"k8s-leader: error: {command[0]}: not found")
-    except (OSError, ValueError) as exc:
-        status = _NOT_EXECUTABLE
-        _say(f"k8s-leader: error: {command[0]}: {exc}")
+        os.tcsetpgrp(0, os.getpgrp())
+    except OSError:
+        pass  # the terminal was hung up
     finally:
-        os._exit(status)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _restore_signals() -> None:

@@ -97,6 +97,10 @@ class GuardedWorkload:
     Args:
         link: to the guard.
         environ: called with the term's facts; returns the variables for the workload.
+
+    Attributes:
+        token: of the term that was started last.
+        asked: the grant that was handed on last.
     """
 
     def __init__(
@@ -105,13 +109,14 @@ class GuardedWorkload:
         self._link = link
         self._environ = environ
         self.token: int | None = None
+        self.asked: Grant | None = None
 
     def start(self, grant: Grant, held: Held) -> None:
         """
         Ask the guard to start the workload for this very term (S16).
         """
         term = held.term
-        self.token = grant.token
+        self.token, self.asked = grant.token, grant
         self._link.send(
             "start",
             **_times(grant),
@@ -125,6 +130,7 @@ class GuardedWorkload:
         """
         Hand on a newer grant, longer or shorter.
         """
+        self.asked = grant
         self._link.send("extend", **_times(grant))
 
     def stop(self, *, why: str, budget: float) -> None:

@@ -177,7 +177,7 @@ class Candidate:
         """
         The elector's process id; ``None`` while there is none.
         """
-        found = (pid for pid, line in self._children() if b"elector" in line)
+        found = (pid for pid, line in self._children() if b"\0elector\0" in line)
         return next(found, None)
 
     def text(self) -> str:

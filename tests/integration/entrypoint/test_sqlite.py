@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.candidate import SHORT, Candidate, Journal, wait_until
+from tests.helpers.candidate import SHORT, Candidate, Journal, boot_time, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,12 +98,34 @@ def _take_over_from_a_frozen_elector(
         wait_until(journal.tokens)
         with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
             wait_until(lambda: "the leader is" in b.text())
-            frozen = a.elector
-            assert frozen is not None
-            os.kill(frozen, signal.SIGSTOP)
-            wait_until(lambda: len(journal.tokens()) == 2)
-            os.kill(frozen, signal.SIGCONT)
+            wait_until(lambda: _freeze_elector(a) and len(journal.tokens()) == 2)
             b.stop()
+
+
+def _freeze_elector(candidate: Candidate) -> bool:
+    """
+    Stop whichever elector the guard has now: a frozen one is replaced.
+    """
+    elector = candidate.elector
+    if elector is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(elector, signal.SIGSTOP)
+    return True
+
+
+def test_s16_a_hung_elector_is_replaced_and_the_workload_does_not_notice(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    with Candidate(lease, journal, name="a", lifeline=lifeline) as a:
+        wait_until(journal.tokens)
+        hung = a.elector
+        _freeze_elector(a)
+        wait_until(lambda: a.elector not in (hung, None))
+        renewed = boot_time()
+        wait_until(lambda: journal.entries()[-1].at > renewed + 4.0)
+        assert "the elector does not answer" in a.text()
+        assert a.stop() == 0
+    assert len(journal.tokens()) == 1
 
 
 def test_the_workloads_own_code_is_passed_on_and_the_lease_released(

@@ -1,0 +1,111 @@
+"""
+Who guards the guard: the kernel's timer, and the clock on the wall.
+
+A guard that is stopped enforces nothing. Outside PID 1 the kernel then kills it
+before the grant ends (S10), which takes the workload along. A machine that was
+suspended or moved shows as a jump between its two clocks (S1).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from k8s_leader.guard.linux import KernelTimer
+
+__all__ = ["DeadMan", "WallClock", "last_call"]
+
+_BREATH = 1.0
+"""What a guard that kills past its deadline gets, again and again (seconds)."""
+
+
+def last_call(*, kill_at: float, until: float) -> float:
+    """
+    Return when others kill in place of a guard that ought to have killed already.
+
+    Halfway between its kill and the grant's end there is time for both.
+    """
+    return kill_at + max(0.0, until - kill_at) / 2
+
+
+class DeadMan:
+    """
+    Kills the guard unless it moves the instant on in time; nothing as PID 1.
+    """
+
+    def __init__(self) -> None:
+        self._timer: KernelTimer | None = None
+        self._at = 0.0
+        if os.getpid() != 1:
+            try:
+                self._timer = KernelTimer()
+            except (OSError, AttributeError):
+                self._timer = None
+
+    @property
+    def is_armed(self) -> bool:
+        """
+        Tell whether the kernel would kill a guard that is stopped now.
+        """
+        return self._timer is not None and self._at > 0.0
+
+    def hold(self, *, kill_at: float, until: float, now: float) -> None:
+        """
+        Expect the guard to have killed at ``kill_at``, and to be alive after that.
+
+        The kernel's kill comes between ``kill_at`` and the grant's end ``until``.
+        """
+        at = last_call(kill_at=kill_at, until=until)
+        self._arm(max(at, now + _BREATH) if now >= kill_at else at)
+
+    def release(self) -> None:
+        """
+        Expect nothing: no workload runs.
+        """
+        self._arm(0.0)
+
+    def _arm(self, at: float) -> None:
+        if self._timer is None or at == self._at:
+            return
+        self._at = at
+        if at > 0.0:
+            self._timer.arm(at)
+        else:
+            self._timer.disarm()
+
+
+class WallClock:
+    """
+    Compares the wall clock with the boot-time clock since it was last believed.
+
+    Args:
+        now: boot-time seconds.
+        tolerance: seconds; a larger jump, in either direction, is suspicious.
+        wall: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        *,
+        tolerance: float,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._now = now
+        self._wall = wall
+        self._tolerance = tolerance
+        self._offset = wall() - now()
+
+    def believe(self) -> None:
+        """
+        Take the two clocks as they stand: the lease was confirmed just now.
+        """
+        self._offset = self._wall() - self._now()
+
+    def jump(self) -> float:
+        """
+        Return by how many seconds the wall clock jumped; 0 when it did not.
+        """
+        jump = self._wall() - self._now() - self._offset
+        return jump if abs(jump) > self._tolerance else 0.0

@@ -1,0 +1,86 @@
+"""
+The elector's last duty: to end what a dead or frozen guard leaves running.
+
+The guard enforces the grant. Should it not answer any more, the elector kills the tree
+in its place, keeps renewing meanwhile, and never releases: the lease expires.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from k8s_leader.clock import Clock
+from k8s_leader.election.grant import Grant
+from k8s_leader.guard.cgroup import Cgroup
+from k8s_leader.guard.descent import below, kill_all, marked
+from k8s_leader.guard.watchdog import last_call
+
+__all__ = ["GuardWatch", "bury"]
+
+_PAUSE = 0.02
+_ENOUGH = 2
+"""Looks that find nothing alive: between two, something may have forked away."""
+
+
+class GuardWatch:
+    """
+    Notices that the guard can no longer have enforced what it last acknowledged.
+
+    Args:
+        clock: boot-time clock.
+        kill_time: seconds between the stop signal and SIGKILL.
+        on_silent: called once, some time before the acknowledged grant ends.
+    """
+
+    def __init__(
+        self, *, clock: Clock, kill_time: float, on_silent: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._kill_time = kill_time
+        self._on_silent = on_silent
+        self._timer: asyncio.TimerHandle | None = None
+
+    def acknowledged(self, grant: Grant) -> None:
+        """
+        The guard runs the workload under this grant now.
+        """
+        self.gone()
+        kill_at = min(grant.stop_at + self._kill_time, grant.until)
+        wait = last_call(kill_at=kill_at, until=grant.until) - self._clock.now()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, wait), self._on_silent)
+
+    def gone(self) -> None:
+        """
+        Nothing runs that would have to be enforced.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+async def bury(*, identity: str, guard: int, cgroup: str | None) -> None:
+    """
+    Kill the workload of a guard until two looks in a row find nothing alive.
+
+    Best effort where there is no cgroup: what descends from a frozen guard is found
+    for certain, what a dead one leaves by the identity in its environment.
+
+    Args:
+        identity: of the candidate, as its workload has it in its environment.
+        guard: its process id.
+        cgroup: the folder of the workload's cgroup, if it has one.
+    """
+    clean = 0
+    while clean < _ENOUGH:
+        if cgroup is not None:
+            Cgroup(cgroup).kill()
+        found = set(marked(f"LEADER_IDENTITY={identity}".encode()))
+        if os.getppid() == guard:
+            found.update(below(guard, spare=(os.getpid(),)))
+        clean = 0 if kill_all(found) else clean + 1
+        await asyncio.sleep(_PAUSE)
+    if cgroup is not None:
+        Cgroup(cgroup).remove()
