@@ -29,7 +29,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["CLUSTER", "PEERS", "GoBuildError", "GoProgram", "NoGoError"]
+__all__ = [
+    "CLUSTER",
+    "HELM_3",
+    "HELM_4",
+    "KUSTOMIZE",
+    "PEERS",
+    "PROGRAMS",
+    "GoBuildError",
+    "GoProgram",
+    "NoGoError",
+]
 
 TESTS = Path(__file__).resolve().parent.parent
 KUBERNETES_VERSION = "1.34.4"
@@ -58,11 +68,18 @@ class NoGoError(RuntimeError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoProgram:
     """
-    One Go module of this repository that becomes one binary.
+    One package that becomes one binary, pinned by a Go module of this repository.
+
+    Attributes:
+        name: of the binary.
+        source: folder of the module.
+        package: what is built; by default the module itself.
+        ldflags: for the linker.
     """
 
     name: str
     source: Path
+    package: str = "."
     ldflags: str = "-s -w"
 
     def ready(self) -> Path | None:
@@ -112,7 +129,7 @@ class GoProgram:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             temporary = Path(folder) / self.name
             command = [go, "build", "-v", "-trimpath", "-ldflags", self.ldflags]
-            command += ["-o", str(temporary), "."]
+            command += ["-o", str(temporary), self.package]
             lines = _run_reporting(
                 command, cwd=self.source, name=self.name, progress=progress
             )
@@ -126,12 +143,15 @@ class GoProgram:
         return self._folder() / version / self.name
 
     def _folder(self) -> Path:
-        digest = hashlib.sha256(self.ldflags.encode())
+        digest = hashlib.sha256(f"{self.ldflags}{self._of_elsewhere()}".encode())
         for path in sorted([*self.source.glob("*.go"), *self.source.glob("go.*")]):
             content = path.read_bytes()
             digest.update(f"\0{path.name}\0{len(content)}\0".encode())
             digest.update(content)
         return cache_folder() / f"{self.name}-{digest.hexdigest()[:20]}"
+
+    def _of_elsewhere(self) -> str:
+        return "" if self.package == "." else f"\0{self.package}"
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -153,6 +173,32 @@ CLUSTER = GoProgram(
     ),
 )
 PEERS = GoProgram(name="client-go-elector", source=TESTS / "peers")
+
+# The versions stand in tests/tools/go.mod; a released Helm gets such flags as well.
+_TOOLS = TESTS / "tools"
+HELM_3 = GoProgram(
+    name="helm3",
+    source=_TOOLS,
+    package="helm.sh/helm/v3/cmd/helm",
+    ldflags=(
+        "-s -w -X helm.sh/helm/v3/internal/version.version=v3.21.4"
+        " -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1"
+        " -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36"
+        " -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1"
+        " -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36"
+    ),
+)
+HELM_4 = GoProgram(
+    name="helm4",
+    source=_TOOLS,
+    package="helm.sh/helm/v4/cmd/helm",
+    ldflags="-s -w -X helm.sh/helm/v4/internal/version.version=v4.2.4",
+)
+KUSTOMIZE = GoProgram(
+    name="kustomize", source=_TOOLS, package="sigs.k8s.io/kustomize/kustomize/v5"
+)
+PROGRAMS = (CLUSTER, PEERS, HELM_3, HELM_4, KUSTOMIZE)
+"""Everything that a complete test run needs."""
 
 
 def _go_version(go: str) -> str:
@@ -206,7 +252,7 @@ def main() -> int:
     """
     Build every program; the exit status says whether all could be had.
     """
-    for program in (CLUSTER, PEERS):
+    for program in PROGRAMS:
         if not program.source.joinpath("go.mod").exists():
             continue
         try:

@@ -1,0 +1,38 @@
+{{- /*
+No ungated Pod beside a new leader, and never two Leases at once: a Deployment of this release
+(or of its name) that runs under another Lease, or under none, is replaced only with every old
+Pod gone first. Looks at the cluster; `helm template` cannot, and then nothing is found.
+*/ -}}
+{{- define "k8s-leader.problems.adoption" -}}
+{{- $name := include "k8s-leader.fullname" . -}}
+{{- $lease := include "k8s-leader.lease" . -}}
+{{- range (lookup "apps/v1" "Deployment" .Release.Namespace "").items }}
+{{- $annotations := .metadata.annotations | default dict }}
+{{- $ours := and (eq (dig "meta.helm.sh/release-name" "" $annotations) $.Release.Name) (hasKey $annotations "k8s-leader.io/lease") }}
+{{- $old := dig "k8s-leader.io/lease" "ungated" $annotations }}
+{{- if and (or $ours (eq .metadata.name $name)) (ne $old $lease) }}
+{{- if eq (include "k8s-leader.has-pods" .) "true" }}
+{{- if ne .metadata.name $name }}
+Deployment {{ .metadata.name }} still has Pods that campaign on {{ $old }}, and this upgrade would start {{ $name }} on {{ $lease }} beside them: both could lead at once. Keep lease.name and lease.namespace, or stop the old one first: kubectl -n {{ $.Release.Namespace }} scale deployment/{{ .metadata.name }} --replicas=0, and wait until its Pods are gone.
+{{- else if ne $.Values.lease.changeFrom $old }}
+This would move Deployment {{ $name }} from {{ ternary "no Lease at all" (printf "the Lease %s" $old) (eq $old "ungated") }} to the Lease {{ $lease }}, and Pods of both could lead at once. Keep lease.name and lease.namespace; or acknowledge it with --set lease.changeFrom={{ $old }}, which replaces all Pods at once (Recreate: the workload is down meanwhile); or stop the old Pods first: kubectl -n {{ $.Release.Namespace }} scale deployment/{{ $name }} --replicas=0, and wait until they are gone.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* Whether a Deployment wants Pods or any that its selector names is still there. */ -}}
+{{- define "k8s-leader.has-pods" -}}
+{{- $wanted := .spec.selector.matchLabels | default dict -}}
+{{- $found := gt (int (dig "replicas" 1 .spec)) 0 -}}
+{{- range (lookup "v1" "Pod" .metadata.namespace "").items -}}
+{{- $labels := .metadata.labels | default dict -}}
+{{- $all := not (has (dig "status" "phase" "" .) (list "Succeeded" "Failed")) -}}
+{{- range $key, $value := $wanted -}}
+{{- if ne (dig $key "" $labels) $value -}}{{- $all = false -}}{{- end -}}
+{{- end -}}
+{{- if $all -}}{{- $found = true -}}{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end -}}

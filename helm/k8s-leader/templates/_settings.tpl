@@ -1,0 +1,47 @@
+{{- /*
+The settings of `k8s-leader run`, as variables. What a person did not choose is left to the
+program's own default; what makes the election safe is always said, so that neither the
+image nor envFrom can say something else.
+*/ -}}
+{{- define "k8s-leader.settings" -}}
+- name: K8S_LEADER_LEASE
+  value: {{ include "k8s-leader.lease" . | quote }}
+- name: K8S_LEADER_LEASE_CREATE
+  value: {{ eq .Values.lease.owner "candidates" | quote }}
+- name: K8S_LEADER_DISABLED
+  value: "false"
+- name: K8S_LEADER_PROFILE
+  value: {{ .Values.timing.profile | quote }}
+{{- range $name, $value := omit .Values.timing "profile" }}
+{{- if not (empty $value) }}
+- name: K8S_LEADER_{{ $name | snakecase | upper }}
+  value: {{ toString $value | quote }}
+{{- end }}
+{{- end }}
+- name: K8S_LEADER_ON_EXIT
+  value: {{ .Values.onExit | quote }}
+{{- with .Values.successExitCodes }}
+- name: K8S_LEADER_SUCCESS_EXIT_CODES
+  value: {{ join "," . | quote }}
+{{- end }}
+- name: K8S_LEADER_STOP_SIGNAL
+  value: {{ .Values.stopSignal | quote }}
+{{- with .Values.signalMap }}
+- name: K8S_LEADER_SIGNAL_MAP
+  value: {{ . | quote }}
+{{- end }}
+- name: K8S_LEADER_LOG_FORMAT
+  value: {{ .Values.log.format | quote }}
+- name: K8S_LEADER_LOG_LEVEL
+  value: {{ .Values.log.level | quote }}
+{{- end -}}
+
+{{- /* Where a Pod learns who it is; the names that everybody uses. */ -}}
+{{- define "k8s-leader.downward" -}}
+{{- range $name, $field := dict "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" "POD_UID" "metadata.uid" "POD_IP" "status.podIP" "NODE_NAME" "spec.nodeName" }}
+- name: {{ $name }}
+  valueFrom:
+    fieldRef:
+      fieldPath: {{ $field }}
+{{- end }}
+{{- end -}}
