@@ -26,6 +26,9 @@ _START_PATIENCE = 30.0
 """Seconds for the imports and the first words of an elector on a busy machine."""
 
 _PINGS = 4
+_DIGITS = 30
+"""More than any number in the protocol has."""
+
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
 _STABLE = 30.0
@@ -118,7 +121,7 @@ class Elector:
                 self._hang_up()
                 break
             try:
-                message = json.loads(packet)
+                message = json.loads(packet, parse_int=_integer)
                 message["type"].encode()
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 self.kill()
@@ -170,3 +173,12 @@ class Elector:
             os.write(2, f"k8s-leader: error: {self._argv[0]}: {exc}\n".encode())
         finally:
             os._exit(127)
+
+
+def _integer(digits: str) -> int:
+    """
+    Read an integer; one that no float can hold would end the guard in a sum.
+    """
+    if len(digits) > _DIGITS:
+        raise ValueError(digits)
+    return int(digits)

@@ -1,0 +1,35 @@
+"""
+Guards for the tests, and the proof that nothing of them is left alive.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.guard.harness import Guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Callable[..., Guarded]]:
+    """
+    Start guards; after the test each must have ended, and all that it started.
+    """
+    made: list[Guarded] = []
+
+    def start(command: Sequence[str], **options: Any) -> Guarded:
+        folder = tmp_path / f"guard{len(made)}"
+        folder.mkdir()
+        made.append(Guarded(command, folder=folder, **options))
+        return made[-1]
+
+    yield start
+    left = {guard.mark: guard.close() for guard in made}
+    for guard in made:
+        print(guard.logged())  # noqa: T201  # shown when the test failed
+    assert not any(left.values()), f"still alive: {left}"

@@ -1,0 +1,108 @@
+"""
+Nothing of the workload outlives the report that it is gone, wherever the guard runs.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.helpers.candidate import wait_until
+from tests.helpers.scripted_elector import boot_time
+from tests.integration.guard import zoo
+from tests.integration.guard.harness import as_numeric_user, as_pid_1
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.guard.harness import Guarded
+
+ZOO = Path(zoo.__file__).read_text()
+KINDS = [
+    *("daemons", "deaf", "frozen", "threads"),
+    *("sessions", "orphans", "bomb", "runners"),
+]
+PLACES: dict[str, Callable[[], dict[str, Any]]] = {
+    "plain process": dict,
+    "PID 1": lambda: {"prefix": as_pid_1()},
+    "numeric user": as_numeric_user,
+    "PID 1 and numeric user": lambda: as_numeric_user(pid_1=True),
+}
+
+
+def animal(kind: str, place: dict[str, Any]) -> list[str]:
+    return [place.get("python", sys.executable), "-I", "-S", "-c", ZOO, kind]
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_s5_the_whole_tree_is_dead_before_it_is_called_gone(
+    guarded: Callable[..., Guarded], kind: str, where: str
+) -> None:
+    place = PLACES[where]()
+    guard = guarded(animal(kind, place), **place)
+    elector = guard.lead()
+    guard.await_said("up")
+    told = boot_time()
+    elector.stop(budget=0.0)
+    gone = elector.expect("gone")
+    assert gone["now"] - told < 2.0
+    assert guard.survivors() == []
+    elector.exit(0)
+    assert guard.wait() == (4 if kind == "orphans" else 137)
+
+
+@pytest.mark.parametrize("where", ["plain process", "PID 1"])
+def test_orphans_that_end_during_a_term_are_reaped(
+    guarded: Callable[..., Guarded], where: str
+) -> None:
+    breed = "for i in 1 2 3 4 5 6 7 8 9; do (sleep 0.01 & sleep 0.02 &) ; done; "
+    guard = guarded(["sh", "-c", breed + "echo up; exec sleep 1000"], **PLACES[where]())
+    elector = guard.lead()
+    guard.await_said("up")
+    wait_until(lambda: len(children(guard.pid)) == 2, why="elector and workload only")
+    assert "workload ended" not in guard.logged()
+    guard.send(signal.SIGTERM)
+    assert guard.finish(elector) == 143
+
+
+def test_pid_1_reaps_what_others_leave_to_it_on_standby_too(
+    guarded: Callable[..., Guarded],
+) -> None:
+    guard = guarded(["true"], **PLACES["PID 1"]())
+    elector = guard.meet()
+    stray = "(sleep 0.01 & sleep 0.02 &) ; echo $$"
+    enter = ["nsenter", "--target", str(guard.pid), "--pid", "--mount"]
+    done = subprocess.run([*enter, "sh", "-c", stray], check=True, capture_output=True)
+    assert int(done.stdout) > 2
+    wait_until(lambda: children(guard.pid) == [elector.pid], why="only the elector")
+    guard.send(signal.SIGTERM)
+    elector.exit(0)
+    assert guard.wait() == 0
+
+
+def test_what_a_command_leaves_behind_is_killed_when_it_ends(
+    guarded: Callable[..., Guarded],
+) -> None:
+    """
+    Where tini and dumb-init leave and let the kernel do it, or nobody.
+    """
+    guard = guarded(animal("orphans", {}))
+    elector = guard.lead()
+    assert elector.expect("gone")["code"] == 4
+    assert guard.survivors() == []
+    elector.exit(0)
+    assert guard.wait() == 4
+
+
+def children(pid: int) -> list[int]:
+    """
+    Return the children of a process, zombies included.
+    """
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(word) for word in listed.split()]
