@@ -13,6 +13,8 @@ from typing import Any
 __all__ = ["Refusal", "Term", "Times"]
 
 _SLACK = 1e-6
+_TO_DIE = 0.1
+"""What a tree gets to die in between SIGKILL and the grant's end (seconds)."""
 
 
 class Refusal(ValueError):  # noqa: N818  # it is an answer, not a fault
@@ -130,4 +132,5 @@ class Term:
         """
         Return when SIGKILL comes, whatever anybody says (S2).
         """
-        return min(self.kill_at, self.times.stop_at + kill_time, self.times.until)
+        gone_by = self.times.until - _TO_DIE
+        return min(self.kill_at, self.times.stop_at + kill_time, gone_by)

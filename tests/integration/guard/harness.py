@@ -38,7 +38,7 @@ SHORT = (
     *("--request-timeout", "300ms"),
     *("--stop-timeout", "1s"),
 )
-"""The stop comes 1.33 s after a grant, the kill at 1.63 s, its end at 1.7 s."""
+"""The stop comes 1.33 s after a grant, the kill at 1.6 s, its end at 1.7 s."""
 
 LONG = ("--lease-duration", "60s", "--stop-timeout", "25s")
 """No deadline of the grant comes in the way of the test."""

@@ -5,6 +5,7 @@ The elector may die, hang, close its socket or never speak: the guard needs nobo
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,36 @@ def test_an_elector_that_does_not_end_when_told_is_killed(
         guard.send(signal.SIGTERM)
     assert standby.wait() == 0
     assert leading.wait() == 143
+
+
+def test_a_hung_elector_is_replaced_while_the_workload_runs_on(
+    guarded: Callable[..., Guarded],
+) -> None:
+    flags = ("--lease-duration", "7s", "--request-timeout", "500ms")
+    guard = guarded(["sh", "-c", "echo up; exec sleep 1000"], flags=flags)
+    hung = guard.lead()
+    hung.answers = False
+    os.kill(hung.pid, signal.SIGSTOP)
+    second = guard.meet()
+    assert second.hello["running"]["token"] == 7
+    second.extend()
+    second.expect("ack")
+    guard.send(signal.SIGTERM)
+    assert guard.finish(second) == 143
+    assert guard.said() == "up\n"
+
+
+def test_an_elector_that_closes_its_socket_and_lives_on_is_replaced(
+    guarded: Callable[..., Guarded],
+) -> None:
+    flags = ("--lease-duration", "7s", "--request-timeout", "500ms")
+    guard = guarded(OBEDIENT, flags=flags)
+    deaf = guard.lead()
+    deaf.hang_up()
+    second = guard.meet()
+    assert second.hello["running"]["token"] == 7
+    guard.send(signal.SIGTERM)
+    assert guard.finish(second) == 143
 
 
 def test_an_elector_that_cannot_be_started_is_tried_again_and_the_guard_can_stop(

@@ -83,3 +83,9 @@ def test_s2_the_kill_comes_kill_time_after_the_renew_deadline() -> None:
     """Without any word from the elector."""
     term = Term.read(start(), timing=TIMING, now=NOW)
     assert term.hard_deadline(kill_time=2.25) == NOW + 12.25
+
+
+def test_s1_the_kill_leaves_time_to_die_before_the_grant_ends() -> None:
+    """However long the workload was promised, as when a grant is shortened."""
+    term = Term.read(start(until=NOW + 5), timing=TIMING, now=NOW)
+    assert term.hard_deadline(kill_time=2.25) == NOW + 5 - 0.1
