@@ -69,7 +69,13 @@ async def open_manager(
 
 
 def _recorded(
-    store: RecordStore, choice: LeaseChoice, identity: str, clock: Clock, timing: Timing
+    store: RecordStore,
+    choice: LeaseChoice,
+    identity: str,
+    clock: Clock,
+    timing: Timing,
+    *,
+    make_again: str = "",
 ) -> RecordedLeaseManager:
     return RecordedLeaseManager(
         store,
@@ -77,6 +83,7 @@ def _recorded(
         clock=clock,
         lease_duration=timing.lease_duration,
         may_create=choice.may_create,
+        make_again=make_again,
     )
 
 
@@ -99,7 +106,7 @@ async def _open_kubernetes(
     choice: LeaseChoice, identity: str, clock: Clock, timing: Timing
 ) -> AsyncIterator[OpenLease]:
     from k8s_leader.kube import KubeClient, KubeSettings
-    from k8s_leader.leases.kubernetes import KubernetesStore
+    from k8s_leader.leases.kubernetes import KubernetesStore, creation_command
 
     settings = KubeSettings(
         kubeconfig=choice.kubeconfig,
@@ -113,5 +120,12 @@ async def _open_kubernetes(
             name=choice.lease,
             timeout=timing.request_timeout,
         )
-        manager = _recorded(store, choice, identity, clock, timing)
+        manager = _recorded(
+            store,
+            choice,
+            identity,
+            clock,
+            timing,
+            make_again=creation_command(client.namespace, choice.lease),
+        )
         yield OpenLease(manager=manager, lease=choice.lease, namespace=client.namespace)

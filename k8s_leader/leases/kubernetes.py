@@ -18,7 +18,14 @@ from k8s_leader.election.record import Record, Stored
 from k8s_leader.errors import LeaseMalformedError
 from k8s_leader.leases.port import Sighting
 
-__all__ = ["ANNOTATIONS", "KubernetesStore", "LeaseApi", "parse", "spell"]
+__all__ = [
+    "ANNOTATIONS",
+    "KubernetesStore",
+    "LeaseApi",
+    "creation_command",
+    "parse",
+    "spell",
+]
 
 PREFIX = "k8s-leader.io/"
 
@@ -33,6 +40,19 @@ ANNOTATIONS = {
 
 _INT32 = 2**31 - 1
 _INT64 = 2**63 - 1
+
+
+def creation_command(namespace: str, name: str) -> str:
+    """
+    Return the shell command that makes a missing Lease, ready to be pasted.
+
+    Names and namespaces that Kubernetes accepts need no quoting.
+    """
+    body = (
+        '{"apiVersion":"coordination.k8s.io/v1","kind":"Lease",'
+        f'"metadata":{{"namespace":"{namespace}","name":"{name}"}}}}'
+    )
+    return f"echo '{body}' | kubectl create -f -"
 
 
 class WatchEvent(Protocol):

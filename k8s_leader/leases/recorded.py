@@ -73,7 +73,7 @@ _TRIES = 4
 _CLAIMS = 8
 """How many own writes without an answer are remembered."""
 
-_MISSING = "the Lease does not exist, and lease-create is off: make it again"
+_MISSING = "the Lease does not exist, and lease-create is off"
 
 
 class RecordedLeaseManager:
@@ -86,6 +86,7 @@ class RecordedLeaseManager:
         clock: boot-time and wall clock.
         lease_duration: seconds that count where a record does not say (S12).
         may_create: whether a missing lease is made; the chart's never is.
+        make_again: how a person makes a missing lease, for the log.
     """
 
     def __init__(
@@ -96,11 +97,14 @@ class RecordedLeaseManager:
         clock: Clock,
         lease_duration: float,
         may_create: bool = True,
+        make_again: str = "",
     ) -> None:
         self._store = store
         self._identity = identity
         self._clock = clock
         self._may_create = may_create
+        self._make_again = make_again
+        self._told_missing = False
         self._seen = Observation(own_duration=lease_duration)
         self._lock = asyncio.Lock()
         self._watching = False
@@ -217,8 +221,20 @@ class RecordedLeaseManager:
         now = self._clock.now()
         verdict = self._seen.decide(identity=self._identity, mine=mine, now=now)
         if isinstance(verdict, Take) and verdict.over is None and not self._may_create:
+            self._tell_missing()
             return Wait(until=None, why=_MISSING)
+        if stored is not None:
+            self._told_missing = False
         return verdict
+
+    def _tell_missing(self) -> None:
+        if not self._told_missing:
+            self._told_missing = True
+            _logger.warning(
+                "%s: nobody can lead until somebody makes it. Fix: %s",
+                _MISSING,
+                self._make_again or "make it again",
+            )
 
     def _refused(self, verdict: Wait) -> Refused:
         until = verdict.until

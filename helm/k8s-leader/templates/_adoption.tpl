@@ -13,9 +13,9 @@ Pod gone first. Looks at the cluster; `helm template` cannot, and then nothing i
 {{- if and (or $ours (eq .metadata.name $name)) (ne $old $lease) }}
 {{- if eq (include "k8s-leader.has-pods" .) "true" }}
 {{- if ne .metadata.name $name }}
-Deployment {{ .metadata.name }} still has Pods that campaign on {{ $old }}, and this upgrade would start {{ $name }} on {{ $lease }} beside them: both could lead at once. Keep lease.name and lease.namespace, or stop the old one first: kubectl -n {{ $.Release.Namespace }} scale deployment/{{ .metadata.name }} --replicas=0, and wait until its Pods are gone.
+Deployment {{ .metadata.name }} still has Pods that campaign on {{ $old }}, and this upgrade would start {{ $name }} on {{ $lease }} beside them: both could lead at once. Keep lease.name and lease.namespace, or stop the old one first: upgrade with replicas=0 and nothing else changed, and wait until its Pods are gone.
 {{- else if ne $.Values.lease.changeFrom $old }}
-This would move Deployment {{ $name }} from {{ ternary "no Lease at all" (printf "the Lease %s" $old) (eq $old "ungated") }} to the Lease {{ $lease }}, and Pods of both could lead at once. Keep lease.name and lease.namespace; or acknowledge it with --set lease.changeFrom={{ $old }}, which replaces all Pods at once (Recreate: the workload is down meanwhile); or stop the old Pods first: kubectl -n {{ $.Release.Namespace }} scale deployment/{{ $name }} --replicas=0, and wait until they are gone.
+This would move Deployment {{ $name }} from {{ ternary "no Lease at all" (printf "the Lease %s" $old) (eq $old "ungated") }} to the Lease {{ $lease }}, and Pods of both could lead at once. Keep lease.name and lease.namespace; or acknowledge it with --set lease.changeFrom={{ $old }}, which replaces all Pods at once (Recreate: the workload is down meanwhile); or stop the old Pods first: upgrade with replicas=0 and nothing else changed, and wait until they are gone (kubectl -n {{ $.Release.Namespace }} get pods -l app.kubernetes.io/instance={{ $.Release.Name }}).
 {{- end }}
 {{- end }}
 {{- end }}
