@@ -28,14 +28,25 @@ _NEVER = float("inf")
 _ELECTOR_PATIENCE = 5.0
 _FATAL = frozenset({75, 77, 78, 79})
 _STOP = (signal.SIGTERM, signal.SIGINT)
-_FORWARD = (
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-    signal.SIGCONT,
+_IGNORED = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGPIPE, signal.SIGXFSZ)
+"""A guard behind a terminal must not be stopped by it, nor end by what it writes."""
+
+_FAULTS = (
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSEGV,
+    signal.SIGSYS,
+    signal.SIGTRAP,
 )
+_FORWARD = signal.valid_signals() - {
+    *(signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD),
+    *_STOP,
+    *_IGNORED,
+    *_FAULTS,
+}
+"""Whatever else is sent to the guard is meant for the workload, and ends no guard."""
 
 
 class Guard:
@@ -133,6 +144,8 @@ class Guard:
         self._selector.register(self._wake, selectors.EVENT_READ)
         for number in (*_STOP, *_FORWARD, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _on_signal(self, number: int, now: float) -> None:
