@@ -1,6 +1,6 @@
 # Thin on purpose: every target is one script. Needs Python 3.11+ and nothing else;
 # PYTHON=... chooses the interpreter, ARGS=... is handed on.
-.PHONY: help demo test unit check fix bench lock docs env
+.PHONY: help demo test unit check fix bench lock docs chart env
 .DEFAULT_GOAL := help
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make fix     repair what can be repaired by machine"
 	@echo "make bench   compare with other electors on one API server"
 	@echo "make docs    write the generated pages again"
+	@echo "make chart   write the chart's README and the manifests again"
 	@echo "make lock    pin the requirements again"
 
 demo:
@@ -37,6 +38,9 @@ bench: env
 
 docs: env
 	@.venv/bin/python docs/write_settings.py
+
+chart: env
+	@.venv/bin/python helm/write.py
 
 lock: env
 	@.ci/lock

@@ -89,7 +89,7 @@ def test_a_copied_tree_is_read_only_for_the_workload_and_bounded(helm4: Helm) ->
     (copy,) = pod["initContainers"]
     assert copy["image"] == "registry.example/t:0.1.0"
     assert copy["volumeMounts"] == [{"name": "k8s-leader", "mountPath": "/target"}]
-    volume = {"name": "k8s-leader", "emptyDir": {"sizeLimit": "128Mi"}}
+    volume = {"name": "k8s-leader", "emptyDir": {"sizeLimit": "64Mi"}}
     assert volume in pod["volumes"]
     mount = {"name": "k8s-leader", "mountPath": "/opt/k8s-leader", "readOnly": True}
     assert mount in pod["containers"][0]["volumeMounts"]
