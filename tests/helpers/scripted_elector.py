@@ -107,6 +107,7 @@ class ScriptedElector:
         self.pid: int = struct.unpack("3i", peer)[0]
         self.guard = _parent(self.pid)
         self.answers = True
+        self._hung_up = False
         self._ear = threading.Thread(target=self._listen, daemon=True)
         self._ear.start()
         self.hello: dict[str, Any] = self.expect("hello")
@@ -119,8 +120,10 @@ class ScriptedElector:
                 if message["type"] == "ping" and self.answers:
                     self.send("pong")
         except OSError:
-            pass  # the guard is gone or hung up
+            pass  # the guard is gone
         self._heard.put(None)
+        if not self._hung_up:
+            self._line.close()  # an elector ends with its guard
 
     def expect(self, kind: str, *, timeout: float = _PATIENCE) -> dict[str, Any]:
         """
@@ -231,6 +234,7 @@ class ScriptedElector:
         """
         Close the guard's socket; the process lives on until its status is known.
         """
+        self._hung_up = True
         try:
             self._end.shutdown(socket.SHUT_RDWR)
         except OSError:

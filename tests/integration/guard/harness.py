@@ -120,7 +120,7 @@ class Guarded:
         config: Mapping[str, object] | None = None,
         **popen: Any,
     ) -> None:
-        words = ["--lease", "tests/lease", *flags]
+        words = ["--lease", "tests/lease", *map(str, flags)]
         settings = Settings.load(parse_settings(parser(), words)[1], {})
         self.timing = settings.timing
         self.mark = str(uuid.uuid4())
@@ -218,6 +218,12 @@ class Guarded:
         known = {self.pid, self.process.pid, *self.desk.pids}
         return [f"{pid} {line}" for pid, line in marked(self.mark) if pid not in known]
 
+    def await_no_survivors(self) -> None:
+        """
+        Wait until nothing of the workload lives.
+        """
+        wait_until(lambda: not self.survivors(), why="nothing of it lives")
+
     def sweep(self) -> None:
         """
         Kill whatever is left, and wait until it is gone.
@@ -235,9 +241,13 @@ class Guarded:
     def close(self) -> list[str]:
         """
         End everything; return what should not have lived any more.
+
+        An elector may need a moment to notice that its guard was killed.
         """
         over = self.process.poll() is not None
-        left = [str(each) for each in marked(self.mark)] if over else ["the guard"]
+        left = self.survivors() if over else ["the guard"]
+        if over and not left:
+            wait_until(lambda: not marked(self.mark), why="the elector ends")
         self.desk.close()
         self.process.kill()
         self.sweep()
