@@ -23,6 +23,7 @@ Run exactly one active replica of anything on Kubernetes.
 
 commands:
   run              run a command only while this candidate is the leader
+  status           say who leads; wait for a leader that renews
   demo             watch candidates elect a leader on this machine
   config show      print each setting and where its value came from
   config validate  check the settings, start nothing
@@ -31,7 +32,7 @@ commands:
 `k8s-leader COMMAND --help` tells the rest. A first try, on this machine:
   k8s-leader run --lease sqlite:/tmp/try.db -- sleep 60
 """
-_COMMANDS = ("run", "demo", "config", "version")
+_COMMANDS = ("run", "status", "demo", "config", "version")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,6 +90,10 @@ def _command(argv: list[str]) -> Callable[[list[str]], int]:
         from k8s_leader.cli.config import config
 
         return config
+    if name == "status":
+        from k8s_leader.cli.status import status
+
+        return status
     plain = {"demo": _demo, "version": _version, "--version": _version, "-V": _version}
     helps = {"help": _help, "--help": _help, "-h": _help}
     return {**plain, **helps}.get(name) or _unknown(name)

@@ -5,7 +5,10 @@ The rights of the chart are enough for a real candidate, and no more than it nee
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,3 +177,24 @@ def test_without_the_lease_of_the_chart_a_candidate_waits_and_makes_none(
         assert api_server.lease(namespace, "demo") is None
         run_the_fix(candidate.text(), api_server, namespace)
         wait_until(lambda: candidate.leads(journal), why="the repaired Lease is taken")
+
+
+def test_what_helm_test_runs_tells_a_leader_from_none(
+    helm4: Helm, api_server: ApiServer, namespace: str, journal: Journal, start: Start
+) -> None:
+    values = merged(PLAIN, {"timing": QUICK})
+    environ = deployed(helm4, api_server, namespace, values)
+    pod = only(helm4.template(values, "--namespace", namespace), "Pod")
+    (container,) = pod["spec"]["containers"]
+    program, command = container["command"]
+    assert (program, command) == ("k8s-leader", "status")
+    words = [sys.executable, "-m", "k8s_leader", command, *container["args"]]
+
+    def verdict() -> int:
+        env = {**os.environ, **environ}
+        return subprocess.run(words, env=env, check=False, timeout=60).returncode
+
+    assert verdict() == 75
+    with start("a", environ) as candidate:
+        wait_until(lambda: candidate.leads(journal), why="it leads")
+        assert verdict() == 0
