@@ -208,8 +208,10 @@ class Election:
         self.grant = grant = replace(grant, until=until, stop_at=stop_at)
         if now >= until:
             return self._lose(LossReason.EDITED, budget=0.0)
+        # A renewal under way may have landed before the edit: it proves nothing now.
+        dropped = self._drop_request()
         self._next_try = now  # write our own duration back
-        return (ev.ExtendGrant(grant=grant), *self._lead(now))
+        return (ev.ExtendGrant(grant=grant), *dropped, *self._lead(now))
 
     def _step_down(self, event: ev.StepDown, now: float) -> Actions:
         self._backoff = event.backoff

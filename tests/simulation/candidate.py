@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8s_leader.election.record import Record, Stored
 from k8s_leader.election.timing import Timing
-from k8s_leader.errors import LeaseError
+from k8s_leader.errors import LeaseError, LeaseForbiddenError
 from k8s_leader.guard.term import Term
 from k8s_leader.leases.recorded import RecordedLeaseManager
 from tests.simulation.elector import Elector
@@ -222,7 +222,8 @@ class Candidate(Listener):
             return
         if error is not None and not isinstance(error, LeaseError | TimeoutError):
             self._checks.find("exception", f"{self.name}: {error!r}")
-        self._elector_ended(0 if error is None else 70)
+        gives_up = isinstance(error, LeaseForbiddenError)
+        self._elector_ended(0 if error is None or gives_up else 70)
 
     def _elector_ended(self, status: int) -> None:
         self.end_process()
@@ -270,6 +271,8 @@ class Candidate(Listener):
             if process.alive:
                 kind, token = message["type"], message.get("token")
                 self._checks.trace(self.name, f"elector: {kind} token={token}")
+                if kind == "extend":
+                    self._checks.extends(self, message["until"])
                 self._scheduler.after(_PIPE, self.guard.receive, message)
 
         return say

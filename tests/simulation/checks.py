@@ -85,6 +85,7 @@ class _Book:
     term: Term | None = None
     last_write: tuple[int | None, Record] | None = None
     written_at: float = 0.0
+    short: tuple[int, float] | None = None  # version and duration of a foreign edit
     quit_at: float | None = None
     stopped_at: float = float("-inf")
 
@@ -231,9 +232,25 @@ class Checks:
             self.find("S2", f"{who.name}: renewing is given up too late")
         book.until = times.until
         if book.term is not term:
+            book.short = None
             book.term = term
             self.terms += 1
             self._check_token(who, term)
+
+    def extends(self, who: Candidate, until: float) -> None:
+        """
+        Take note of a grant that an elector hands on (S8).
+
+        A foreign edit that shortens the lease shortens it, until it is written back.
+        """
+        book = self._books[who.identity]
+        if book.short is None:
+            return
+        margin = who.timing.safety_margin
+        honest = who.confirmed_sent + book.short[1] - margin
+        if until > max(honest, who.machine.now()) + _EPSILON:
+            late = until - honest
+            self.find("S8", f"{who.name}: a shortened lease, {late:.3f} too long")
 
     def _check_token(self, who: Candidate, term: Term) -> None:
         order = self._claims.get(_key(who.identity, term))
@@ -275,6 +292,8 @@ class Checks:
     def confirmed(self, who: Candidate, stored: Stored) -> None:
         book = self._books[who.identity]
         book.highest = max(book.highest, stored.version or 0)
+        if book.short is not None and (stored.version or 0) > book.short[0]:
+            book.short = None
 
     def sees(self, who: Candidate, stored: Stored | None, *, quorum: bool) -> None:
         """
@@ -296,6 +315,14 @@ class Checks:
             self.scheduler.after(
                 patience, self._must_be_dead, who, term, who.process, who.hiccups
             )
+        elif stored is not None:
+            self._sees_own(who, stored)
+
+    def _sees_own(self, who: Candidate, stored: Stored) -> None:
+        book = self._books[who.identity]
+        duration = stored.record.duration
+        if duration is not None and duration < who.timing.lease_duration:
+            book.short = (stored.version or 0, duration)
 
     def _must_be_dead(
         self, who: Candidate, term: Term, process: object, hiccups: int

@@ -266,6 +266,21 @@ def _no_duration(record: Record, _: Fault) -> Record:
     return replace(record, duration=None)
 
 
+def _coordinator(changes: dict[str, str]) -> OnStore:
+    none = dict.fromkeys(changes)
+
+    def on(world: World, _: Fault) -> Undo:
+        server = world.server
+        server.edit(lambda record: replace(record, **changes), "coordinator")  # type: ignore[arg-type]  # fields of text
+
+        def undo() -> None:
+            server.edit(lambda record: replace(record, **none), "coordinator")  # type: ignore[arg-type]  # the same
+
+        return undo
+
+    return on
+
+
 def _label(world: World, _: Fault) -> None:
     world.server.touch("foreigner")
 
@@ -289,6 +304,8 @@ _ON_ONE: dict[str, OnOne] = {
     "cut_requests": _count("requests_cut"),
     "cut_replies": _count("replies_cut"),
     "refused": _count("refused"),
+    "forbidden": _count("forbidden"),
+    "throttled": _level("throttled"),
     "stall": _count("watch_stalled"),
     "slow": _level("extra"),
     "loses": _level("loses"),
@@ -313,6 +330,8 @@ _ON_STORE: dict[str, OnStore] = {
     "down": _down,
     "fails": _fails,
     "label": _label,
+    "coordinate": _coordinator({"strategy": "OldestEmulationVersion"}),
+    "prefer": _coordinator({"preferred_holder": "somebody-else"}),
     "renew_time": _edit(_renew_time),
     "blank": _edit(_blank),
     "blank_unmarked": _edit(_blank),

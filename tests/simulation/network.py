@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8s_leader.election.record import Record, Stored
-from k8s_leader.errors import LeaseError, LeaseUnavailableError
+from k8s_leader.errors import (
+    LeaseError,
+    LeaseForbiddenError,
+    LeaseUnavailableError,
+)
 from k8s_leader.leases.port import Sighting
 from tests.simulation.server import Commit, Server, Stream
 from tests.simulation.world import Process, Scheduler
@@ -38,6 +42,8 @@ class Link:
         late_by: up to how many seconds.
         requests_cut, replies_cut: nothing comes through.
         refused: connections are reset at once instead of silently cut.
+        forbidden: the API server denies what is asked (a right was taken away).
+        throttled: it asks to come back so many seconds later (429).
         watch_lag: seconds that watch events are late.
         watch_stalled: events are held back.
     """
@@ -52,6 +58,8 @@ class Link:
     requests_cut: int = 0
     replies_cut: int = 0
     refused: int = 0
+    forbidden: int = 0
+    throttled: float = 0.0
     watch_lag: float = 0.003
     watch_stalled: int = 0
 
@@ -196,6 +204,10 @@ class SimStore:
             return
         if link.requests_cut or link.lost():
             return
+        denial = _denial(link)
+        if denial is not None:
+            self._reply(2 * there, future, denial)
+            return
         if is_write and link.late and link.chance.random() < link.late:
             there += link.late_by * link.chance.random()
         self._scheduler.after(there, self._arrive, future, execute)
@@ -306,6 +318,14 @@ class _Pipe:
         self._got.append(commit)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _denial(link: Link) -> LeaseError | None:
+    if link.forbidden:
+        return LeaseForbiddenError("forbidden", rule="")
+    if link.throttled:
+        return LeaseUnavailableError("429", retry_after=link.throttled)
+    return None
 
 
 def _sighting(stored: Stored | None, version: int | None) -> Sighting:

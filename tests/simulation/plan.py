@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from k8s_leader.election.timing import CLOCK_DRIFT, Timing
 from tests.simulation.workload import Manners
@@ -58,6 +58,7 @@ class Starter:
     lateness: float = 0.001
     manners: Manners = field(default_factory=Manners)
     leaves: bool = False
+    timing: Timing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Plan:
     A schedule before it runs.
 
     Attributes:
+        timing: of candidates that have none of their own.
         inside: whether the assumptions of the promise hold.
         overlap_allowed: whether two of ours may run at once (outside only).
         calm: nothing but what the theme is about goes wrong: reactions are prompt.
@@ -113,15 +115,17 @@ class _Maker:
         self.seed = seed
         self.chance = chance
         self.length = chance.choice((8.0, 8.0, 8.0, 15.0))
-        self.timing = self._timing()
+        self.timing = self._timing(self.length)
+        self.other: Timing | None = None
+        if chance.random() < 0.15:  # somebody rolls out another length
+            self.other = self._timing(23.0 - self.length)
         self.faults: list[Fault] = []
         self.starters: list[Starter] = []
         self.begin = 3.0
         self.options: dict[str, bool | int | float] = {}
 
-    def _timing(self) -> Timing:
+    def _timing(self, length: float) -> Timing:
         chance = self.chance
-        length = self.length
         derived = Timing.derive(length)
         kill_time = derived.kill_time
         if chance.random() < 0.6:  # nothing to spare
@@ -153,6 +157,7 @@ class _Maker:
                     latency=0.002 if calm else self.chance.choice((0.001, 0.01, 0.05)),
                     lateness=self.chance.choice((0.001, 0.001, 0.2, 0.98)),
                     manners=self.manners(),
+                    timing=self.other if self.chance.random() < 0.5 else None,
                 )
             )
 
@@ -188,7 +193,8 @@ class _Maker:
         late = max((f.value for f in self.faults if f.kind == "late"), default=0.0)
         quiet_at = max([*ends, self.begin]) + late
         stop = self.timing.stop_timeout
-        horizon = quiet_at + 2.2 * self.length + 6.0 + stop
+        longest = 15.0 if self.other else self.length
+        horizon = quiet_at + 2.2 * longest + 6.0 + stop
         options: dict[str, object] = dict(self.options)
         return Plan(
             seed=self.seed,
@@ -213,6 +219,7 @@ def _soup(make: _Maker) -> None:
     kinds = (
         *("cut", "cut", "cut_requests", "cut_replies", "cut_replies", "refused"),
         *("slow", "loses", "doubles", "late", "stall", "break", "down", "fails"),
+        *("forbidden", "throttled"),
         *("freeze_elector", "crash_elector", "quit", "kill", "restart", "restart"),
         *("label", "wall_jump", "wall_stands", "renew_time"),
     )
@@ -230,6 +237,7 @@ def _any_fault(make: _Maker, kind: str) -> None:
         "fails": make.between(0.2, 1.0),
         "wall_jump": make.chance.choice((-3600.0, -7.0, -1.0, 5.0, 40.0, 3600.0)),
         "restart": make.between(0.0, 3.0),
+        "throttled": make.between(0.5, 5.0),
     }.get(kind, 0.0)
     who = make.anyone()
     if kind in ("quit", "kill", "restart"):
@@ -365,6 +373,7 @@ def _at_start(starter: Starter) -> Starter:
         latency=starter.latency,
         lateness=starter.lateness,
         manners=starter.manners,
+        timing=starter.timing,
     )
 
 
@@ -384,14 +393,16 @@ def _shorten(make: _Maker) -> None:
     """
     Somebody lowers the duration: who knew the longer one is not misled (S7).
     """
-    case = make.chance.choice(("newcomer", "newcomer, calm", "known"))
+    case = make.chance.choice(("newcomer", "newcomer, slow", "newcomer, calm", "known"))
     calm = case == "newcomer, calm"
-    _outside(make, overlap=case == "newcomer", calm=calm)
+    _outside(make, overlap=case in ("newcomer", "newcomer, slow"), calm=calm)
     make.starters = [_at_start(each) for each in make.starters]
     at = make.between(6.0, 12.0)
-    if not calm:
+    if case == "newcomer, slow":
+        make.add("slow", at=at - 2.0, lasts=2.5, value=make.length / 10)
+    elif not calm:
         make.add("cut", at=at - 0.5, lasts=1.5 * make.length)
-    make.add("shorten", at=at, value=make.chance.choice((1.0, 1.0, 3.0)))
+    make.add("shorten", at=at, value=make.chance.choice((1.0, 1.0, 3.0, 6.0)))
     if case != "known":
         make.add("restart", at=at - 0.1, who=1, value=make.between(0.1, 0.15))
 
@@ -401,11 +412,24 @@ def _no_duration(make: _Maker) -> None:
     Somebody takes the duration away: our own counts, also for a newcomer (S12).
     """
     _outside(make, overlap=False)
-    make.starters = [_at_start(each) for each in make.starters]
+    # A newcomer knows no other duration than its own: all have the same.
+    make.starters = [replace(_at_start(each), timing=None) for each in make.starters]
     at = make.between(6.0, 12.0)
     make.add("cut", at=at - 0.5, lasts=1.5 * make.length)
     make.add("no_duration", at=at)
     make.add("restart", at=at + 0.1, who=1, value=0.5)
+
+
+def _coordinator(make: _Maker) -> None:
+    """
+    A coordinator elects for a while, or prefers another holder (interop rule 11).
+    """
+    _outside(make, overlap=False)
+    for _ in range(make.chance.randint(1, 2)):
+        kind = make.chance.choice(("coordinate", "prefer"))
+        make.add(kind, lasts=make.between(0.1, 9.0))
+    if make.chance.random() < 0.5:
+        _any_fault(make, make.chance.choice(("cut", "crash_elector", "label")))
 
 
 def _roll_back(make: _Maker) -> None:
@@ -475,7 +499,7 @@ def _bad_peers(make: _Maker) -> None:
 
 
 THEMES: dict[str, tuple[Theme, int]] = {
-    "soup": (_soup, 28),
+    "soup": (_soup, 26),
     "partition": (_partition, 14),
     "wall": (_wall, 6),
     "resume": (_resume, 7),
@@ -488,6 +512,7 @@ THEMES: dict[str, tuple[Theme, int]] = {
     "steal": (_steal, 6),
     "shorten": (_shorten, 4),
     "no duration": (_no_duration, 2),
+    "coordinator": (_coordinator, 2),
     "roll back": (_roll_back, 4),
     "suspend": (_suspend, 5),
     "skew": (_skew, 2),

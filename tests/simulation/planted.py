@@ -145,7 +145,8 @@ def _without_margin(plan: Plan) -> Plan:
     timing = Timing.derive(
         length, safety_margin=0.01, kill_time=length - deadline - 0.01
     )
-    return replace(plan, timing=timing)
+    starters = tuple(replace(each, timing=None) for each in plan.starters)
+    return replace(plan, timing=timing, starters=starters)
 
 
 @_planted("S1", by="overlap", themes="partition", plan=_without_margin)
@@ -446,6 +447,25 @@ def _ignored_shortening() -> Iterator[None]:
     A leader takes no note of a smaller duration in its record.
     """
     with _handlers(ev.LeaseShortened, Election._ignore):
+        yield
+
+
+@_planted("S8", by="S8", themes="shorten")
+def _restored_grant() -> Iterator[None]:
+    """
+    A renewal that was sent before the record was shortened restores the grant.
+    """
+
+    def shortened(self: Election, event: ev.LeaseShortened, now: float) -> Any:
+        grant = self._held()
+        until = grant.sent + event.duration - self.timing.safety_margin
+        until = min(grant.until, until)
+        stop_at = min(grant.stop_at, until - self.timing.kill_time)
+        self.grant = grant = replace(grant, until=until, stop_at=stop_at)
+        self._next_try = now
+        return (ev.ExtendGrant(grant=grant), *self._lead(now))
+
+    with _handlers(ev.LeaseShortened, shortened, State.LEADING, State.STOPPING):
         yield
 
 

@@ -65,7 +65,7 @@ class World:
             "pod" if index == 0 else f"pod-{index}",
             scheduler=self.scheduler,
             server=self.server,
-            timing=self.plan.timing,
+            timing=starter.timing or self.plan.timing,
             checks=self.checks,
             machine=machine,
             chance=chance,
@@ -137,7 +137,9 @@ def _run_to_the_end(world: World) -> None:
     Run until every grant of the troubled time has ended and somebody leads again.
     """
     plan, scheduler = world.plan, world.scheduler
-    scheduler.run(until=plan.quiet_at + 1.05 * plan.timing.lease_duration + 1.0)
+    timings = [plan.timing, *(each.timing for each in plan.starters if each.timing)]
+    longest = max(timing.lease_duration for timing in timings)
+    scheduler.run(until=plan.quiet_at + 1.05 * longest + 1.0)
     while scheduler.now < plan.horizon and not world.checks.anybody_runs:
         scheduler.run(until=scheduler.now + 1.0)
 

@@ -433,6 +433,20 @@ def test_s8_a_shortened_record_shortens_the_grant_and_is_written_anew() -> None:
     assert one(actions, ev.ExtendGrant).grant.until == pytest.approx(T0 + 14.7)
 
 
+def test_s8_a_renewal_sent_before_the_record_was_shortened_does_not_count() -> None:
+    """
+    Its answer may tell of a write that the foreign edit followed.
+    """
+    election = leading()
+    one(election.handle(ev.Tick(), T0 + 3), ev.Renew)
+    actions = election.handle(ev.LeaseShortened(duration=10.0), T0 + 3.5)
+    assert [each for each in kinds(actions) if each is not ev.WakeAt] == [
+        ev.ExtendGrant,
+        ev.Cancel,
+        ev.Renew,
+    ]
+
+
 def test_s8_a_record_shortened_into_the_past_kills() -> None:
     election = leading()
     actions = election.handle(ev.LeaseShortened(duration=3.0), T0 + 2)
