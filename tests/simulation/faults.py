@@ -308,6 +308,7 @@ _ON_ONE: dict[str, OnOne] = {
     "throttled": _level("throttled"),
     "stall": _count("watch_stalled"),
     "slow": _level("extra"),
+    "answers_late": _level("answers_late"),
     "loses": _level("loses"),
     "doubles": _level("doubles"),
     "late": _late,

@@ -36,6 +36,7 @@ class Link:
     Attributes:
         latency: usual seconds of one way.
         extra: added at most to each way, by chance.
+        answers_late: added at most to the way of an answer.
         loses: chance that a request, or a reply, is lost.
         doubles: chance that a request arrives a second time, later.
         late: chance that a request arrives long after its client gave up.
@@ -51,6 +52,7 @@ class Link:
     chance: random.Random
     latency: float = 0.002
     extra: float = 0.0
+    answers_late: float = 0.0
     loses: float = 0.0
     doubles: float = 0.0
     late: float = 0.0
@@ -231,7 +233,8 @@ class SimStore:
         link = self._link
         if link.replies_cut or link.lost():
             return
-        self._reply(link.way(), future, result)
+        late = link.answers_late * link.chance.random() if link.answers_late else 0.0
+        self._reply(link.way() + late, future, result)
 
     def _reply(self, delay: float, future: asyncio.Future[Any], result: Any) -> None:
         self._scheduler.after(delay, self._process.deliver, _answer, future, result)

@@ -218,7 +218,17 @@ def _soup(make: _Maker) -> None:
     make.candidates(1, 4)
     kinds = (
         *("cut", "cut", "cut_requests", "cut_replies", "cut_replies", "refused"),
-        *("slow", "loses", "doubles", "late", "stall", "break", "down", "fails"),
+        *(
+            "slow",
+            "answers_late",
+            "loses",
+            "doubles",
+            "late",
+            "stall",
+            "break",
+            "down",
+            "fails",
+        ),
         *("forbidden", "throttled"),
         *("freeze_elector", "crash_elector", "quit", "kill", "restart", "restart"),
         *("label", "wall_jump", "wall_stands", "renew_time"),
@@ -231,6 +241,7 @@ def _any_fault(make: _Maker, kind: str) -> None:
     lasts = make.between(0.2, 1.5 * make.length)
     value = {
         "slow": make.between(0.1, 1.0) * make.length / 5,
+        "answers_late": make.between(0.1, 1.2) * make.length / 5,
         "loses": make.between(0.1, 0.7),
         "doubles": make.between(0.2, 1.0),
         "late": make.between(0.5, 2.0) * make.length,
@@ -250,7 +261,8 @@ def _partition(make: _Maker) -> None:
     The leader loses the store in a bad moment, with a workload that disobeys.
     """
     make.candidates(2, 3)
-    make.add("slow", at=make.begin, lasts=30.0, value=make.length / 5)
+    slow = make.chance.choice(("slow", "answers_late"))
+    make.add(slow, at=make.begin, lasts=30.0, value=make.length / 5)
     kind = make.chance.choice(("cut", "cut_requests", "cut_replies", "freeze_elector"))
     make.add(kind, lasts=2.0 * make.length)
     if make.chance.random() < 0.3:
@@ -399,7 +411,7 @@ def _shorten(make: _Maker) -> None:
     make.starters = [_at_start(each) for each in make.starters]
     at = make.between(6.0, 12.0)
     if case == "newcomer, slow":
-        make.add("slow", at=at - 2.0, lasts=2.5, value=make.length / 10)
+        make.add("answers_late", at=at - 4.0, lasts=4.5, value=make.length / 5)
     elif not calm:
         make.add("cut", at=at - 0.5, lasts=1.5 * make.length)
     make.add("shorten", at=at, value=make.chance.choice((1.0, 1.0, 3.0, 6.0)))
