@@ -17,6 +17,7 @@ COPY = {"gate": {"method": "copy"}}
 # values, every text that the message must contain
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
     # the workload
+    ({"fullnameOverride": "My.App"}, ["fullnameOverride", '"My.App"', "lower-case"]),
     ({"image": {"repository": ""}}, ["image.repository is missing", "--set image"]),
     (
         {"image": {"repository": "registry.example:5000/worker:1.2"}},

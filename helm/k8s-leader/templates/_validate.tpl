@@ -17,6 +17,10 @@ prints one line per problem: the value, what is allowed, the fix.
 {{- end -}}
 
 {{- define "k8s-leader.problems.workload" -}}
+{{- $name := include "k8s-leader.fullname" . -}}
+{{- if not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{ ternary "fullnameOverride" "the name of all objects (release and chart)" (not (empty .Values.fullnameOverride)) }} is {{ quote $name }}; allowed are lower-case letters, digits and '-' (RFC 1123 label). Set fullnameOverride to such a name.
+{{- end }}
 {{- if eq (toString .Values.enabled) "false" }}
 enabled is false, but only a parent chart can switch this chart off: give the dependency `condition: {{ .Chart.Name }}.enabled`, or set replicas=0 to stop the workload.
 {{- end }}
@@ -75,7 +79,7 @@ podLabels sets {{ $name }}, which the chart or the candidates set themselves. Le
 {{- end -}}
 
 {{- define "k8s-leader.problems.lease" -}}
-{{- $name := include "k8s-leader.lease-name" . -}}
+{{- $name := .Values.lease.name | default "default" -}}
 {{- if or (gt (len $name) 253) (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" $name)) }}
 lease.name is {{ quote $name }}; allowed are lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit (RFC 1123 subdomain, at most 253).
 {{- if contains "/" $name }} The namespace goes into lease.namespace.{{ end }}
