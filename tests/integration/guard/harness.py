@@ -148,6 +148,7 @@ class Guarded:
         os.close(fd)
         self.pid = self.process.pid
         """Of the guard itself once an elector was met."""
+        self._cgroup: str | None = None
 
     def meet(self) -> ScriptedElector:
         """
@@ -155,6 +156,7 @@ class Guarded:
         """
         elector = self.desk.meet()
         self.pid = elector.guard
+        self._cgroup = elector.hello.get("cgroup")
         return elector
 
     def lead(self, *, token: int = 7) -> ScriptedElector:
@@ -252,6 +254,8 @@ class Guarded:
         self.process.kill()
         self.sweep()
         self.process.wait()
+        if self._cgroup and Path(self._cgroup).exists():  # the guard was killed
+            Path(self._cgroup).rmdir()
         return left
 
 
