@@ -13,6 +13,7 @@ if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.dirname(_here)))
 
 import json
+import signal
 
 from k8s_leader.guard.linux import become_subreaper
 from k8s_leader.guard.supervisor import Guard
@@ -33,7 +34,10 @@ def main(argv: list[str]) -> int:
     if os.getpid() != 1:
         become_subreaper()
     guard = Guard(config, config_fd=config_fd, environ=dict(os.environ))
-    return guard.run()
+    status = guard.run()
+    # Python gives up its handlers before it ends: a late signal must not decide how.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    return status
 
 
 if __name__ == "__main__":

@@ -173,6 +173,13 @@ class Candidate:
         return self._popen.pid
 
     @property
+    def is_running(self) -> bool:
+        """
+        Whether the guard lives; a frozen one does.
+        """
+        return self._popen.poll() is None
+
+    @property
     def elector(self) -> int | None:
         """
         The elector's process id; ``None`` while there is none.

@@ -140,6 +140,24 @@ class ScriptedElector:
             if message["type"] == kind:
                 return message
 
+    @property
+    def is_over(self) -> bool:
+        """
+        Whether the guard hung up, and all that it said was heard.
+        """
+        return not self._ear.is_alive() and self._heard.empty()
+
+    def heard(self) -> list[dict[str, Any]]:
+        """
+        Return what the guard said since, without waiting for more.
+        """
+        found = []
+        while not self._heard.empty():
+            message = self._heard.get()
+            if message is not None:
+                found.append(message)
+        return found
+
     def pause(self, seconds: float) -> None:
         """
         Let time pass: between two renewals there is nothing to wait for.

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import IO
 
-__all__ = ["LONG", "SHORT", "Guarded", "as_numeric_user", "as_pid_1", "marked"]
+__all__ = ["LONG", "MARK", "SHORT", "Guarded", "as_numeric_user", "as_pid_1", "marked"]
 
 ROOT = Path(__file__).parents[3]
-_MARK = "GUARD_TEST_MARK"
+MARK = "GUARD_TESTMARK"
 
 SHORT = (
     *("--lease-duration", "2s"),
@@ -142,7 +142,7 @@ class Guarded:
                 stdout=out if stdout is None else stdout,
                 stderr=err,
                 pass_fds=[fd],
-                env={**os.environ, **(environ or {}), _MARK: self.mark},
+                env={**os.environ, **(environ or {}), MARK: self.mark},
                 **popen,
             )
         os.close(fd)
@@ -150,11 +150,11 @@ class Guarded:
         """Of the guard itself once an elector was met."""
         self._cgroup: str | None = None
 
-    def meet(self) -> ScriptedElector:
+    def meet(self, *, timeout: float = 30.0) -> ScriptedElector:
         """
         Return the next elector that the guard starts.
         """
-        elector = self.desk.meet()
+        elector = self.desk.meet(timeout=timeout)
         self.pid = elector.guard
         self._cgroup = elector.hello.get("cgroup")
         return elector
@@ -263,7 +263,7 @@ def marked(mark: str) -> list[tuple[int, str]]:
     """
     Return pid and command line of all living processes that a guard started.
     """
-    wanted, found = f"{_MARK}={mark}".encode(), []
+    wanted, found = f"{MARK}={mark}".encode(), []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:

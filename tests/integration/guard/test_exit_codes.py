@@ -5,6 +5,7 @@ The guard ends with the status that design and docs promise.
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,3 +108,16 @@ def test_on_exit_restart_starts_it_again_under_the_same_grant(
     guard.send(signal.SIGTERM)  # between two starts
     assert guard.finish(elector) == 3
     assert "started again in 1 s" in guard.logged()
+
+
+def test_a_signal_at_the_very_end_does_not_become_the_status(
+    guarded: Callable[..., Guarded],
+) -> None:
+    guard = guarded(["sh", "-c", "exit 3"])
+    elector = guard.lead()
+    elector.expect("gone")
+    elector.exit(0)
+    while guard.process.poll() is None:
+        guard.send(signal.SIGTERM)
+        time.sleep(0.0005)  # or the storm itself keeps it from ending
+    assert guard.wait() == 3
