@@ -43,7 +43,13 @@ def stop(*_):
         write("end")
         os._exit(int(mode) if mode.isdigit() else 0)
 signal.signal(signal.SIGTERM, stop)
-write("start")
+if mode == "daemon" and os.fork() == 0:
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.fork():
+        os._exit(0)
+else:
+    write("start")
 if mode == "brief":
     os._exit(7)
 while True:
@@ -118,10 +124,10 @@ class Journal:
         """
         Return how many terms overlapped, by what the workloads wrote themselves.
         """
-        spans: dict[tuple[int, int], tuple[float, float]] = {}
+        spans: dict[int, tuple[float, float]] = {}
         for e in self.entries():
-            first, _ = spans.get((e.token, e.pid), (e.at, e.at))
-            spans[(e.token, e.pid)] = (first, e.at)
+            first, _ = spans.get(e.token, (e.at, e.at))
+            spans[e.token] = (first, e.at)
         edges = [(start, 1) for start, _ in spans.values()]
         edges += [(end, -1) for _, end in spans.values()]
         now = most = 0
@@ -147,10 +153,12 @@ class Candidate:
         flags: Sequence[str] = SHORT,
         mode: str = "obedient",
         environ: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.name = name
+        self._is_wrapped = bool(prefix)
         self.log = journal.path.with_name(f"{name}.log")
-        argv = [sys.executable, "-m", "k8s_leader", "run", "--lease", lease]
+        argv = [*prefix, sys.executable, "-m", "k8s_leader", "run", "--lease", lease]
         argv += ["--identity", name, *flags, "--"]
         argv += [sys.executable, "-I", "-S", "-c", _WORKLOAD, str(journal.path), mode]
         with self.log.open("ab") as log:
@@ -163,14 +171,17 @@ class Candidate:
                 env={**os.environ, **(environ or {})},
                 cwd=Path(__file__).parents[2],
             )
-        lifeline.add(self.pid)
+        lifeline.add(self._popen.pid)
 
     @property
     def pid(self) -> int:
         """
-        The guard's process id.
+        The guard's process id, as this process sees it.
         """
-        return self._popen.pid
+        if not self._is_wrapped:
+            return self._popen.pid
+        wait_until(lambda: _children(self._popen.pid))
+        return _children(self._popen.pid)[0]
 
     @property
     def is_running(self) -> bool:
@@ -204,7 +215,7 @@ class Candidate:
         """
         Send the guard a signal.
         """
-        self._popen.send_signal(number)
+        os.kill(self.pid, number)
 
     def wait(self, *, timeout: float = 30.0) -> int:
         """
@@ -220,12 +231,8 @@ class Candidate:
         return self.wait()
 
     def _children(self) -> list[tuple[int, bytes]]:
-        found = []
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        for word in children.split():
-            line = Path(f"/proc/{word}/cmdline").read_bytes()
-            found.append((int(word), line))
-        return found
+        pids = _children(self.pid)
+        return [(pid, Path(f"/proc/{pid}/cmdline").read_bytes()) for pid in pids]
 
     def __enter__(self) -> Self:
         return self
@@ -239,6 +246,11 @@ class Candidate:
             except subprocess.TimeoutExpired:
                 self._popen.kill()
                 self.wait()
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(word) for word in text.split()]
 
 
 def patched(body: dict[str, Any], **spec: object) -> dict[str, Any]:
