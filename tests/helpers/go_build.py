@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 __all__ = [
+    "ACTIONLINT",
     "CLUSTER",
     "HELM_3",
     "HELM_4",
@@ -186,6 +187,11 @@ KUBERNETES = GoProgram(
     ldflags=_KUBERNETES_FLAGS,
 )
 PAUSE = GoProgram(name="pause", source=TESTS / "cluster", package="./pause")
+ACTIONLINT = GoProgram(
+    name="actionlint",
+    source=TESTS / "workflows",
+    package="github.com/rhysd/actionlint/cmd/actionlint",
+)
 WORKLOAD = GoProgram(name="workload", source=TESTS / "e2e" / "workload")
 PEERS = GoProgram(name="client-go-elector", source=TESTS / "peers")
 
@@ -222,6 +228,7 @@ PROGRAMS = (
     KUBERNETES,
     PAUSE,
     WORKLOAD,
+    ACTIONLINT,
 )
 """Everything that a complete test run needs."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.cluster.kind.network import connect_pods
 from tests.cluster.kind.node_image import node_image
 from tests.cluster.kind.shell import CommandError, run
-from tests.helpers.go_build import KIND, KUBERNETES, KUBERNETES_VERSION
+from tests.helpers.go_build import KIND, KUBERNETES
 
 if TYPE_CHECKING:
     from tests.cluster.kind.engine import Engine
@@ -23,7 +23,7 @@ __all__ = ["KindCluster"]
 
 # Which node image an engine that can pull takes, unless this variable says another.
 NODE_IMAGE_VARIABLE = "KIND_NODE_IMAGE"
-PUBLISHED = f"kindest/node:v{KUBERNETES_VERSION}"
+PUBLISHED = "kindest/node:v1.34.0"
 SHARED = "/shared"
 """A folder of this machine that every node has; see `KindCluster.shared`."""
 
