@@ -286,3 +286,40 @@ def _keys_of_values(
         else:
             keys |= _keys_of_values(inner, known, f"{path}.")
     return keys
+
+
+def test_the_network_policy_lets_through_what_is_needed_and_nothing_else(
+    helm4: Helm,
+) -> None:
+    values = {
+        "http": {"enabled": True},
+        "ports": [{"name": "web", "containerPort": 8000}],
+        "networkPolicy": {
+            "enabled": True,
+            "from": [{"podSelector": {}}],
+            "apiServerPorts": [6443],
+            "egress": [{"ports": [{"port": 5432}]}],
+        },
+    }
+    objects = helm4.template(merged(MINIMAL, values))
+    spec = only(objects, "NetworkPolicy")["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    (inward,) = spec["ingress"]
+    assert {port["port"] for port in inward["ports"]} == {9090, 8000}
+    assert inward["from"] == [{"podSelector": {}}]
+    outward = [{port["port"] for port in rule["ports"]} for rule in spec["egress"]]
+    assert outward == [{53}, {6443}, {5432}]
+
+
+def test_replicas_prefer_other_nodes_and_zones_within_one_version(
+    helm4: Helm,
+) -> None:
+    objects = helm4.template()
+    spread = pod_of(objects)["topologySpreadConstraints"]
+    keys = [one["topologyKey"] for one in spread]
+    assert keys == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    selector = only(objects, "Deployment")["spec"]["selector"]
+    for one in spread:
+        assert one["whenUnsatisfiable"] == "ScheduleAnyway"
+        assert one["matchLabelKeys"] == ["pod-template-hash"]
+        assert one["labelSelector"] == selector
