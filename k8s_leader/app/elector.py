@@ -14,9 +14,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from k8s_leader.app.cluster_observers import lease_notes, open_cluster_side
 from k8s_leader.app.stores import LeaseChoice, OpenLease, open_manager
 from k8s_leader.clock import SystemClock
 from k8s_leader.election import events as ev
@@ -27,10 +28,12 @@ from k8s_leader.election.timing import Timing
 from k8s_leader.errors import ExitCode, LeaderError
 from k8s_leader.leases.port import Held
 from k8s_leader.log import LogContext, configure
-from k8s_leader.observers.port import Notice, StateChanged
+from k8s_leader.observers.port import Notice, StateChanged, WorkloadStarted
 from k8s_leader.runner.burial import GuardWatch, bury
+from k8s_leader.runner.farewell import WorkloadWithFarewell
 from k8s_leader.runner.guarded import GuardedWorkload, GuardLink, Message
 from k8s_leader.runner.loop import ElectionLoop
+from k8s_leader.runner.port import Workload
 
 __all__ = ["run_elector"]
 
@@ -111,19 +114,30 @@ class _Elector:
         choice = _choice(self._config["elector"])
         identity = str(hello["identity"])
         self._context.identity = identity
-        async with open_manager(
-            choice, identity=identity, clock=self._clock, timing=self._timing
-        ) as opened:
+        cluster = self._config["elector"].get("cluster", {})
+        notes = lease_notes(cluster)
+        async with (
+            open_manager(
+                choice,
+                identity=identity,
+                clock=self._clock,
+                timing=self._timing,
+                annotate=notes,
+            ) as opened,
+            open_cluster_side(
+                cluster, opened, identity=identity, clock=self._clock
+            ) as side,
+        ):
             workload = GuardedWorkload(
                 link, environ=lambda held: _environ(opened, identity, held)
             )
             self._workload = workload
             loop = ElectionLoop(
                 manager=opened.manager,
-                workload=workload,
+                workload=self._polite(workload, side.farewell),
                 clock=self._clock,
                 timing=lambda: self._timing,
-                observers=(self,),
+                observers=(self, *side.observers, *((notes,) if notes else ())),
                 step_down_backoff=self._timing.retry_period,
             )
             first = await self._first_event(loop, opened, workload, hello)
@@ -134,6 +148,19 @@ class _Elector:
             for message in self._early:
                 self._receive(message)
             await running
+
+    def _polite(
+        self, workload: Workload, farewell: Callable[[], Awaitable[None]] | None
+    ) -> Workload:
+        if farewell is None:
+            return workload
+        return WorkloadWithFarewell(
+            workload,
+            farewell=farewell,
+            is_orderly=lambda: (
+                self._loop is not None and self._loop.election.state is State.STOPPING
+            ),
+        )
 
     async def _first_event(
         self,
@@ -217,6 +244,9 @@ class _Elector:
     def _heard(self, loop: ElectionLoop, kind: str, message: Message) -> None:
         if kind in ("started", "ack"):
             self._acknowledged(message)
+            if kind == "started":
+                token, pid = message.get("token"), message.get("pid")
+                loop.tell(WorkloadStarted(token=token, pid=pid))
         elif kind == "doubt":
             loop.report(ev.Doubt(), reason="the wall clock jumped")
         elif kind == "stopping":
@@ -244,7 +274,9 @@ class _Elector:
     def _report_gone(self, loop: ElectionLoop, backoff: float) -> None:
         if loop.election.grant is None:
             return
-        loop.report(ev.WorkloadGone(backoff=backoff), reason="the workload ended")
+        by_itself = loop.election.state is State.LEADING
+        reason = "the workload ended" if by_itself else ""  # else why it was stopped
+        loop.report(ev.WorkloadGone(backoff=backoff), reason=reason)
 
     def _acknowledged(self, message: Message) -> None:
         asked = None if self._workload is None else self._workload.asked

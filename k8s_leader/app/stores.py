@@ -8,13 +8,18 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from k8s_leader.clock import Clock
 from k8s_leader.election.timing import Timing
 from k8s_leader.leases.port import RecordStore
 from k8s_leader.leases.recorded import RecordedLeaseManager
 
-__all__ = ["LeaseChoice", "open_manager"]
+if TYPE_CHECKING:
+    from k8s_leader.kube import KubeClient
+    from k8s_leader.leases.kubernetes import Annotate
+
+__all__ = ["LeaseChoice", "OpenLease", "open_manager"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +48,38 @@ class LeaseChoice:
 class OpenLease:
     """
     A manager with the names that people and workloads know the lease by.
+
+    Attributes:
+        manager: of the lease.
+        lease: its name.
+        namespace: where it is; empty outside Kubernetes.
+        client: of its API server; ``None`` outside Kubernetes.
     """
 
     manager: RecordedLeaseManager
     lease: str
     namespace: str
+    client: KubeClient | None = None
 
 
 @asynccontextmanager
 async def open_manager(
-    choice: LeaseChoice, *, identity: str, clock: Clock, timing: Timing
+    choice: LeaseChoice,
+    *,
+    identity: str,
+    clock: Clock,
+    timing: Timing,
+    annotate: Annotate | None = None,
 ) -> AsyncIterator[OpenLease]:
     """
     Open the lease's store for the current event loop, and close it at the end.
+
+    Args:
+        choice: which lease.
+        identity: the candidate.
+        clock: boot-time and wall clock.
+        timing: of the election.
+        annotate: what is noted on a Lease for people, besides the record.
 
     Raises:
         SettingsError: credentials, kubeconfig or file cannot be used.
@@ -64,7 +88,9 @@ async def open_manager(
         async with _open_sqlite(choice, identity, clock, timing) as opened:
             yield opened
     else:
-        async with _open_kubernetes(choice, identity, clock, timing) as opened:
+        async with _open_kubernetes(
+            choice, identity, clock, timing, annotate
+        ) as opened:
             yield opened
 
 
@@ -103,7 +129,11 @@ async def _open_sqlite(
 
 @asynccontextmanager
 async def _open_kubernetes(
-    choice: LeaseChoice, identity: str, clock: Clock, timing: Timing
+    choice: LeaseChoice,
+    identity: str,
+    clock: Clock,
+    timing: Timing,
+    annotate: Annotate | None,
 ) -> AsyncIterator[OpenLease]:
     from k8s_leader.kube import KubeClient, KubeSettings
     from k8s_leader.leases.kubernetes import KubernetesStore, creation_command
@@ -119,6 +149,7 @@ async def _open_kubernetes(
             namespace=client.namespace,
             name=choice.lease,
             timeout=timing.request_timeout,
+            annotate=annotate,
         )
         manager = _recorded(
             store,
@@ -128,4 +159,9 @@ async def _open_kubernetes(
             timing,
             make_again=creation_command(client.namespace, choice.lease),
         )
-        yield OpenLease(manager=manager, lease=choice.lease, namespace=client.namespace)
+        yield OpenLease(
+            manager=manager,
+            lease=choice.lease,
+            namespace=client.namespace,
+            client=client,
+        )

@@ -16,6 +16,8 @@ from k8s_leader.settings import Settings, in_cluster
 __all__ = ["TERMINATION_LOG", "elector_argv", "guard_config"]
 
 TERMINATION_LOG = "/dev/termination-log"
+STOP_COURTESY = 0.06
+"""Just above the elector's own bound (runner/farewell.py), so that its word comes."""
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _ENTRY = "from k8s_leader.cli import main; sys.exit(main())"
 
@@ -43,13 +45,14 @@ def guard_config(
         "stop_signal": workload.stop_signal,
         "signal_map": {str(k): v for k, v in workload.signal_map.items()},
         "termination_log": _termination_log(workload.termination_log, environ),
+        "stop_courtesy": _courtesy(settings, environ),
         "log_format": settings.log.format,
         "log_level": settings.log.level,
-        "elector": _elector(settings),
+        "elector": _elector(settings, environ),
     }
 
 
-def _elector(settings: Settings) -> dict[str, Any]:
+def _elector(settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
     lease, kubeconfig = settings.election.lease, settings.kube.kubeconfig
     if lease is None:
         raise AssertionError("the settings were loaded with a lease needed")
@@ -62,7 +65,31 @@ def _elector(settings: Settings) -> dict[str, Any]:
         "wait_timeout": settings.election.wait_timeout,
         "kubeconfig": os.path.abspath(kubeconfig) if kubeconfig else None,
         "context": settings.kube.context,
+        "cluster": {
+            **asdict(settings.cluster),
+            "pod": _pod(environ),
+            "node": environ.get("NODE_NAME") or None,
+        },
     }
+
+
+def _pod(environ: Mapping[str, str]) -> dict[str, str] | None:
+    """
+    Return the own Pod as the downward API tells it; all of it or nothing.
+    """
+    names = {"namespace": "POD_NAMESPACE", "name": "POD_NAME", "uid": "POD_UID"}
+    found = {key: environ.get(variable, "") for key, variable in names.items()}
+    return found if all(found.values()) else None
+
+
+def _courtesy(settings: Settings, environ: Mapping[str, str]) -> float:
+    """
+    Return the seconds that an orderly stop waits for the Pod's label to go.
+    """
+    lease = settings.election.lease
+    on_kubernetes = lease is not None and lease.store == "kubernetes"
+    marks = settings.cluster.pod_label and _pod(environ) is not None
+    return STOP_COURTESY if on_kubernetes and marks else 0.0
 
 
 def _termination_log(choice: str | None, environ: Mapping[str, str]) -> str | None:

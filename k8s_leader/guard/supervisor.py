@@ -167,8 +167,11 @@ class Guard:
             self._give_up_at = min(self._give_up_at, now + _ELECTOR_PATIENCE)
         else:
             self._log.say(f"{name}: {'killing' if again else 'stopping'} the workload")
-        budget = 0.0 if again else self._config["timing"]["stop_timeout"]
-        self._workload.stop(name, budget=budget, now=now)
+        if again:
+            self._workload.stop(name, budget=0.0, now=now)
+        else:
+            budget = self._config["timing"]["stop_timeout"]
+            self._workload.ask_to_stop(name, budget=budget, now=now)
 
     # -- the elector -------------------------------------------------------------
 

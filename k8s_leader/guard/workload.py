@@ -30,6 +30,8 @@ _KILL_PULSE = 0.01
 _CRASHES = 5
 _QUICK = 10.0
 _LONGEST_PAUSE = 10.0
+_COURTESY = 0.1
+"""An orderly stop waits no longer than this (seconds) for the elector's word."""
 
 
 class Tell(Protocol):
@@ -84,6 +86,9 @@ class Workload:
         self._spare = spare
         self._tell = tell
         self._log = log
+        self._courtesy = min(config.get("stop_courtesy", 0.0), _COURTESY)
+        self._asked: tuple[str, float] | None = None  # to stop: why, and SIGKILL when
+        self._stop_due = _NEVER  # the elector had its say
         self._dead_man = DeadMan()
         self._wall = WallClock(now, tolerance=self._timing["safety_margin"])
         self._doubted_at = _NEVER  # the wall clock jumped: stopped until a renewal
@@ -116,7 +121,7 @@ class Workload:
 
     def _look_at(self, term: Term, now: float) -> float:
         due = term.hard_deadline(kill_time=self._timing["kill_time"])
-        soonest = due if term.stopping else min(due, term.times.stop_at)
+        soonest = due if term.stopping else min(due, term.times.stop_at, self._stop_due)
         pulse = now + (_KILL_PULSE if term.killing else _PULSE)
         return min(pulse, max(soonest, now + 0.001))
 
@@ -195,6 +200,18 @@ class Workload:
             budget = 0.0  # it is frozen: to tell it would let it write
         self._stop_term(self.term, why, kill_at=now + budget, now=now)
 
+    def ask_to_stop(self, why: str, *, budget: float, now: float) -> None:
+        """
+        Have everything stop, after the elector had a moment to lead traffic elsewhere.
+
+        Its own ``stop`` ends that moment; so does ``stop_courtesy`` of the settings,
+        which is 0 where there is nothing to do.
+        """
+        if self.term is None or not self._courtesy:
+            self.stop(why, budget=budget, now=now)
+        else:
+            self._asked, self._stop_due = (why, now + budget), now + self._courtesy
+
     def close(self) -> None:
         """
         Begin nothing any more.
@@ -214,6 +231,10 @@ class Workload:
     def _enforce_term(self, term: Term, now: float) -> None:
         kill_time = self._timing["kill_time"]
         self._doubt(term, now)
+        if self._asked is not None and now >= self._stop_due:
+            why, kill_at = self._asked
+            self._stop_due = _NEVER
+            self.stop(why, budget=max(0.0, kill_at - now), now=now)
         if now >= term.times.stop_at:
             budget = 0.0 if self._doubted_at < _NEVER else kill_time
             self._stop_term(term, "the grant ends", kill_at=now + budget, now=now)
@@ -368,7 +389,7 @@ class Workload:
             return
         loops = self._crashes >= _CRASHES
         self.term = None
-        self._doubted_at = _NEVER
+        self._doubted_at = self._stop_due = _NEVER
         self._dead_man.release()
         token = term.token
         self._tell("exited", token=token, code=self.code)

@@ -27,9 +27,16 @@ class KubeClient:
     """
 
     def __init__(
-        self, access: Access, *, calls: Transport, leases: LeaseApi, clock: Clock
+        self,
+        access: Access,
+        *,
+        calls: Transport,
+        leases: LeaseApi,
+        clock: Clock,
+        user_agent: str,
     ) -> None:
         self._access = access
+        self._agent = user_agent
         self._calls = calls
         self._clock = clock
         self.leases = leases
@@ -89,7 +96,32 @@ class KubeClient:
             leases = LeaseApi(
                 calls, watches=watches, clock=clock, watch_timing=watch_timing
             )
-            yield cls(access, calls=calls, leases=leases, clock=clock)
+            yield cls(
+                access,
+                calls=calls,
+                leases=leases,
+                clock=clock,
+                user_agent=settings.user_agent,
+            )
+
+    @contextlib.asynccontextmanager
+    async def apart(self) -> AsyncIterator[KubeClient]:
+        """
+        Lend a client with connections of its own and the same credentials.
+
+        What goes wrong on them (hanging requests, full windows) stays there.
+        """
+        calls = Transport(self._access, user_agent=self._agent)
+        try:
+            yield KubeClient(
+                self._access,
+                calls=calls,
+                leases=LeaseApi(calls, watches=calls, clock=self._clock),
+                clock=self._clock,
+                user_agent=self._agent,
+            )
+        finally:
+            await calls.close()
 
     async def request(
         self,

@@ -10,8 +10,9 @@ field may be null or of an odd type), writing is exact (interop rules 2 and 3).
 from __future__ import annotations
 
 import copy
+import logging
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
 from k8s_leader.election.record import Record, Stored
@@ -20,12 +21,15 @@ from k8s_leader.leases.port import Sighting
 
 __all__ = [
     "ANNOTATIONS",
+    "Annotate",
     "KubernetesStore",
     "LeaseApi",
     "creation_command",
     "parse",
     "spell",
 ]
+
+_logger = logging.getLogger(__name__)
 
 PREFIX = "k8s-leader.io/"
 
@@ -37,6 +41,14 @@ ANNOTATIONS = {
     "token": PREFIX + "fencing-token",
 }
 """Record field → annotation; documented, and readable by others (S17)."""
+
+Annotate = Callable[
+    [Mapping[str, Any], Record | None, Record], Mapping[str, str | None]
+]
+"""
+Returns what a write adds for people: called with the Lease's annotations, the record
+that is replaced (``None``: created) and the one that is written. ``None`` removes.
+"""
 
 _INT32 = 2**31 - 1
 _INT64 = 2**63 - 1
@@ -114,15 +126,23 @@ class KubernetesStore:
         namespace: where the Lease is.
         name: its name.
         timeout: bound of one request in seconds (S6); the caller may cancel sooner.
+        annotate: adds notes for people to each write; when it fails there are none.
     """
 
     def __init__(
-        self, api: LeaseApi, *, namespace: str, name: str, timeout: float
+        self,
+        api: LeaseApi,
+        *,
+        namespace: str,
+        name: str,
+        timeout: float,
+        annotate: Annotate | None = None,
     ) -> None:
         self._api = api
         self._namespace = namespace
         self._name = name
         self._timeout = timeout
+        self._annotate = annotate
 
     async def read(self) -> Stored | None:
         """
@@ -148,6 +168,7 @@ class KubernetesStore:
             },
             record,
         )
+        self._note(body, None, record)
         return parse(
             await self._api.create(self._namespace, body, timeout=self._timeout)
         )
@@ -159,9 +180,25 @@ class KubernetesStore:
         if not isinstance(over.handle, dict):
             raise LeaseMalformedError("the state to replace did not come from here")
         body = spell(copy.deepcopy(over.handle), record)
+        self._note(body, over.record, record)
         return parse(
             await self._api.replace(self._namespace, body, timeout=self._timeout)
         )
+
+    def _note(self, body: dict[str, Any], before: Record | None, after: Record) -> None:
+        if self._annotate is None:
+            return
+        annotations: dict[str, Any] = body["metadata"]["annotations"]
+        try:
+            notes = self._annotate(annotations, before, after)
+        except Exception:
+            _logger.exception("no notes on the Lease; the election goes on")
+            return
+        for name, value in notes.items():
+            if value is None:
+                annotations.pop(name, None)
+            elif name not in ANNOTATIONS.values():
+                annotations[name] = value
 
     async def watch(self) -> AsyncIterator[Sighting]:
         """

@@ -130,6 +130,14 @@ class RecordedLeaseManager:
         stored = self._seen.stored
         return "" if stored is None else stored.record.holder
 
+    @property
+    def uid(self) -> str:
+        """
+        Return the uid of the lease as it was last seen; ``""`` if it was not.
+        """
+        stored = self._seen.stored
+        return "" if stored is None else stored.uid
+
     async def acquire(self, *, duration: float) -> Acquisition:
         """
         Take the lease if the observation rule allows it now.

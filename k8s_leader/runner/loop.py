@@ -34,6 +34,7 @@ from k8s_leader.observers.port import (
     Audience,
     GrantMoved,
     HolderSeen,
+    Notice,
     Observer,
     Operation,
     RequestDone,
@@ -86,7 +87,7 @@ class ElectionLoop:
         self.last_error: LeaseError | None = None
         self.holder = ""
         self._reason = ""
-        self._events: deque[Event] = deque()
+        self._events: deque[tuple[Event, str]] = deque()
         self._handling = False
         self._request: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -135,28 +136,36 @@ class ElectionLoop:
             event: what happened.
             reason: why, for the log and the observers.
         """
-        if reason:
-            self._reason = reason
-        self._events.append(event)
+        self._events.append((event, reason))
         if self._handling:
             return  # an action reported while the one before is being carried out
         self._handling = True
         try:
             while self._events:
-                self._handle(self._events.popleft())
+                event, reason = self._events.popleft()
+                self._handle(event, reason)
         except Exception as exc:
             self._fail(exc)
             raise
         finally:
             self._handling = False
 
-    def _handle(self, event: Event) -> None:
-        before = self.election.state
+    def tell(self, notice: Notice) -> None:
+        """
+        Tell the observers what others know first; call it from the loop's own thread.
+        """
+        self._audience.tell(notice)
+
+    def _handle(self, event: Event, reason: str) -> None:
+        before, reason_before = self.election.state, self._reason
+        self._reason = reason or self._reason
         token = self._token()
         actions = self.election.handle(event, self._clock.now())
         for action in actions:
             self._perform(action)
         after = self.election.state
+        if after is before and not actions:
+            self._reason = reason_before  # it changed nothing, so it is no reason
         if after is not before:
             self._tell(before, after, self._token() if token is None else token)
         if after in (State.STANDBY, State.STOPPED):

@@ -4,7 +4,15 @@ What people can choose: one table, four sources, one frozen tree of valid values
 
 from __future__ import annotations
 
-from k8s_leader.settings.load import Election, Kube, Log, Origin, Settings, Workload
+from k8s_leader.settings.load import (
+    Cluster,
+    Election,
+    Kube,
+    Log,
+    Origin,
+    Settings,
+    Workload,
+)
 from k8s_leader.settings.names import (
     LeaseName,
     check_sqlite_path,
@@ -16,6 +24,7 @@ from k8s_leader.settings.table import SETTINGS, Setting
 
 __all__ = [
     "SETTINGS",
+    "Cluster",
     "Election",
     "Kube",
     "LeaseName",

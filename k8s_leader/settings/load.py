@@ -21,7 +21,7 @@ from k8s_leader.settings.names import LeaseName
 from k8s_leader.settings.sources import Written
 from k8s_leader.settings.table import BY_NAME, SETTINGS, TIMING_FIELDS
 
-__all__ = ["Election", "Kube", "Log", "Origin", "Settings", "Workload"]
+__all__ = ["Cluster", "Election", "Kube", "Log", "Origin", "Settings", "Workload"]
 
 _FIELD_WORD = re.compile(r"\b(" + "|".join(TIMING_FIELDS) + r")\b")
 
@@ -62,6 +62,18 @@ class Workload:
     stop_signal: int
     signal_map: Mapping[int, int]
     termination_log: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """
+    What is written into the cluster beside the lease.
+    """
+
+    events: bool
+    pod_label: bool
+    pod_deletion_cost: int
+    lease_notes: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +121,7 @@ class Settings:
     timing: Timing
     profile: str
     workload: Workload
+    cluster: Cluster
     log: Log
     origins: Mapping[str, Origin]
     warnings: tuple[str, ...] = ()
@@ -145,6 +158,7 @@ class Settings:
             timing=timing,
             profile=values["profile"],
             workload=_workload(values),
+            cluster=_cluster(values),
             log=Log(format=values["log-format"], level=values["log-level"]),
             origins=_origins(written, values["lease"]),
             warnings=tuple(sources.unknown_variables(environ)),
@@ -155,7 +169,8 @@ class Settings:
         Return the value of a setting by its name in the table.
         """
         field = BY_NAME[name].field
-        for part in (self.election, self.kube, self.timing, self.workload, self):
+        parts = (self.election, self.kube, self.timing, self.workload, self.cluster)
+        for part in (*parts, self):
             if hasattr(part, field):
                 return getattr(part, field)
         return getattr(self.log, field.removeprefix("log_"))
@@ -288,6 +303,15 @@ def _workload(values: dict[str, Any]) -> Workload:
         termination_log=None
         if values["termination-log"] == "off"
         else values["termination-log"],
+    )
+
+
+def _cluster(values: dict[str, Any]) -> Cluster:
+    return Cluster(
+        events=values["events"],
+        pod_label=values["pod-label"],
+        pod_deletion_cost=values["pod-deletion-cost"],
+        lease_notes=values["lease-notes"],
     )
 
 

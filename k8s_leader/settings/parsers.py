@@ -27,6 +27,7 @@ __all__ = [
 
 LONGEST = 365 * 86400.0
 _DURATION_TEXT = 64
+_INT32 = 2**31 - 1
 _PATH_TEXT = 4096
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _PLAIN = re.compile(_NUMBER)
@@ -143,6 +144,15 @@ def exit_codes(text: str) -> tuple[int, ...]:
     ):
         raise ValueError("numbers from 0 to 255 with commas between, such as 143,130")
     return tuple(sorted(numbers))
+
+
+def deletion_cost(text: str) -> int:
+    """
+    Return a pod-deletion-cost; 0 means to leave it alone.
+    """
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > _INT32:
+        raise ValueError(f"a whole number from 0 to {_INT32}")
+    return int(text)
 
 
 def signal_number(text: str) -> int:

@@ -25,6 +25,7 @@ GROUPS = {
     "kubernetes": "How the cluster is reached",
     "timing": "Timing (derived from --lease-duration when not set)",
     "workload": "The workload",
+    "cluster": "What is written into the cluster beside the lease",
     "output": "Output",
 }
 
@@ -364,6 +365,59 @@ _WORKLOAD = (
     ),
 )
 
+_CLUSTER = (
+    Setting(
+        name="events",
+        group="cluster",
+        parse=parsers.boolean,
+        default=True,
+        help="Write Kubernetes Events on the Lease, and on the Pod where it is known.",
+        limits="Needs create on events. Without that right: one warning, nothing else.",
+        default_text="true",
+        metavar="BOOL",
+        fix="write true or false",
+    ),
+    Setting(
+        name="pod-label",
+        group="cluster",
+        parse=parsers.boolean,
+        default=True,
+        help="Keep k8s-leader.io/role: leader|standby on the own Pod, and what makes "
+        "it a candidate that others can list.",
+        limits="Needs POD_NAME, POD_NAMESPACE and POD_UID (downward API) and patch on "
+        "pods; does nothing without the variables. An orderly stop waits up to 50ms "
+        "for the label to go.",
+        default_text="true",
+        metavar="BOOL",
+        fix="write true or false",
+    ),
+    Setting(
+        name="pod-deletion-cost",
+        group="cluster",
+        parse=parsers.deletion_cost,
+        default=1000,
+        help="The controller.kubernetes.io/pod-deletion-cost of the leader's Pod, so "
+        "that a rollout or a scale-down takes standbys first.",
+        limits="0 to 2147483647; 0: leave the annotation alone. Needs what --pod-label "
+        "needs.",
+        default_text="1000",
+        metavar="COST",
+        fix="write a whole number, or 0 to leave the annotation alone",
+    ),
+    Setting(
+        name="lease-notes",
+        group="cluster",
+        parse=parsers.boolean,
+        default=True,
+        help="Annotate the Lease for people: the holder's Pod, node and version, the "
+        "last change and a short history.",
+        limits="Costs no request: they are part of the leader's renewals.",
+        default_text="true",
+        metavar="BOOL",
+        fix="write true or false",
+    ),
+)
+
 _OUTPUT = (
     Setting(
         name="log-format",
@@ -390,7 +444,14 @@ _OUTPUT = (
     ),
 )
 
-SETTINGS: tuple[Setting, ...] = _ELECTION + _KUBERNETES + _TIMING + _WORKLOAD + _OUTPUT
+SETTINGS: tuple[Setting, ...] = (
+    *_ELECTION,
+    *_KUBERNETES,
+    *_TIMING,
+    *_WORKLOAD,
+    *_CLUSTER,
+    *_OUTPUT,
+)
 """Every setting, in the order in which it is shown."""
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

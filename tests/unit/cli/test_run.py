@@ -35,6 +35,7 @@ def test_the_guard_is_told_everything_as_plain_json(started: list[Any]) -> None:
         "stop_signal": 15,
         "signal_map": {"1": 10},
         "termination_log": None,
+        "stop_courtesy": 0.0,
         "log_format": "text",
         "log_level": "info",
         "elector": {
@@ -45,8 +46,34 @@ def test_the_guard_is_told_everything_as_plain_json(started: list[Any]) -> None:
             "wait_timeout": None,
             "kubeconfig": None,
             "context": None,
+            "cluster": {
+                "events": True,
+                "pod_label": True,
+                "pod_deletion_cost": 1000,
+                "lease_notes": True,
+                "pod": None,
+                "node": None,
+            },
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("flags", "missing", "courtesy"),
+    [((), "", 0.06), (("--no-pod-label",), "", 0.0), ((), "POD_UID", 0.0)],
+)
+def test_a_stop_waits_for_the_label_only_where_there_is_one(
+    started: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: tuple[str, ...],
+    missing: str,
+    courtesy: float,
+) -> None:
+    for name in ("POD_NAME", "POD_NAMESPACE", "POD_UID"):
+        monkeypatch.setenv(name, "" if name == missing else "x")
+    assert main(["run", "--lease", "reports", *flags, "--", "true"]) == 0
+    assert started[0]["stop_courtesy"] == courtesy
+    assert (started[0]["elector"]["cluster"]["pod"] is None) == bool(missing)
 
 
 def test_paths_are_absolute_before_anybody_changes_directory(

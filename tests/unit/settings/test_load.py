@@ -43,6 +43,10 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "stop-signal": 15,
         "signal-map": {},
         "termination-log": "auto",
+        "events": True,
+        "pod-label": True,
+        "pod-deletion-cost": 1000,
+        "lease-notes": True,
         "log-format": "text",
         "log-level": "info",
     }

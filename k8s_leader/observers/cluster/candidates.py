@@ -1,0 +1,138 @@
+"""
+The list of candidates of a lease, read from their Pods.
+
+Advisory: for status and switch-over, never part of the safety argument. A Pod may
+have died without a word, and a candidate outside a Pod (or without the right to patch
+its Pod) is not in the list. It costs one LIST request by label each time it is asked
+for, and needs ``list`` on ``pods``; nobody else needs that right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from k8s_leader.observers.cluster.names import CANDIDATE, LEASE, ROLE, Role, label_value
+
+__all__ = ["Candidate", "PodFinder", "candidates"]
+
+
+class PodFinder(Protocol):
+    """
+    The part of the API client that this needs.
+    """
+
+    async def find(
+        self, namespace: str, *, selector: str, timeout: float
+    ) -> Sequence[Mapping[str, Any]]:
+        """
+        Return the Pods with these labels.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """
+    One candidate, as its Pod shows it.
+
+    Attributes:
+        identity: as in the record; empty where the Pod does not say.
+        namespace: of the Pod.
+        pod: its name.
+        uid: its uid.
+        node: where it runs; empty while it is not scheduled.
+        address: of the Pod; empty while it has none.
+        role: what the label says; it may be out of date, the record decides.
+        ready: whether its readiness probe passes.
+        leaving: whether it is being deleted.
+        version: of k8s-leader.
+    """
+
+    identity: str
+    namespace: str
+    pod: str
+    uid: str
+    node: str
+    address: str
+    role: Role
+    ready: bool
+    leaving: bool
+    version: str
+
+
+async def candidates(
+    pods: PodFinder,
+    *,
+    namespace: str,
+    lease: str,
+    pod_namespace: str | None = None,
+    timeout: float = 3.0,
+) -> list[Candidate]:
+    """
+    Return the candidates of a lease, sorted by the names of their Pods.
+
+    Args:
+        pods: lists Pods.
+        namespace: of the lease.
+        lease: its name.
+        pod_namespace: where their Pods are; ``None``: in the lease's namespace.
+        timeout: seconds for the request.
+
+    Raises:
+        LeaseForbiddenError: ``list`` on ``pods`` is missing; carries the rule.
+        LeaseError: the one that fits.
+    """
+    selector = f"{LEASE}={label_value(lease)}"
+    where = pod_namespace or namespace
+    found = await pods.find(where, selector=selector, timeout=timeout)
+    read = (_candidate(pod, f"{namespace}/{lease}") for pod in found)
+    return sorted((c for c in read if c is not None), key=lambda c: (c.pod, c.uid))
+
+
+def _candidate(pod: Mapping[str, Any], lease: str) -> Candidate | None:
+    """
+    Read a Pod; ``None`` if it ended, or its candidate is another lease's.
+    """
+    metadata, status = _part(pod, "metadata"), _part(pod, "status")
+    facts = _facts(_part(metadata, "annotations").get(CANDIDATE))
+    ended = status.get("phase") in {"Succeeded", "Failed"}
+    if ended or facts.get("lease", lease) != lease:
+        return None
+    is_leader = _part(metadata, "labels").get(ROLE) == Role.LEADER
+    return Candidate(
+        identity=str(facts.get("identity", "")),
+        namespace=str(metadata.get("namespace", "")),
+        pod=str(metadata.get("name", "")),
+        uid=str(metadata.get("uid", "")),
+        node=str(_part(pod, "spec").get("nodeName") or ""),
+        address=str(status.get("podIP") or ""),
+        role=Role.LEADER if is_leader else Role.STANDBY,
+        ready=_is_ready(status),
+        leaving=bool(metadata.get("deletionTimestamp")),
+        version=str(facts.get("version", "")),
+    )
+
+
+def _facts(text: object) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text) if isinstance(text, str) else {}
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_ready(status: Mapping[str, Any]) -> bool:
+    conditions = status.get("conditions")
+    return any(
+        isinstance(c, Mapping)
+        and c.get("type") == "Ready"
+        and c.get("status") == "True"
+        for c in (conditions if isinstance(conditions, list) else ())
+    )
+
+
+def _part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = whole.get(name)
+    return found if isinstance(found, Mapping) else {}

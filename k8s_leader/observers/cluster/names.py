@@ -1,0 +1,76 @@
+"""
+The labels and annotations that others may read, in one place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+
+__all__ = [
+    "CANDIDATE",
+    "DELETION_COST",
+    "HISTORY",
+    "LAST_CHANGE",
+    "LEASE",
+    "NODE",
+    "POD",
+    "ROLE",
+    "VERSION",
+    "Role",
+    "label_value",
+]
+
+_PREFIX = "k8s-leader.io/"
+
+ROLE = _PREFIX + "role"
+"""Label of a Pod: ``leader`` while its workload runs, else ``standby``."""
+
+LEASE = _PREFIX + "lease"
+"""Label of a Pod: the lease that its candidate competes for; see `label_value`."""
+
+CANDIDATE = _PREFIX + "candidate"
+"""Annotation of a Pod: JSON with identity, lease and version of its candidate."""
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+"""Annotation of the leader's Pod: a ReplicaSet takes others first."""
+
+POD = _PREFIX + "pod"
+"""Annotation of a Lease: ``namespace/name`` of the Pod of ``k8s-leader.io/holder``."""
+
+NODE = _PREFIX + "node"
+"""Annotation of a Lease: the node of that Pod."""
+
+VERSION = _PREFIX + "version"
+"""Annotation of a Lease: the version of k8s-leader that wrote it last."""
+
+LAST_CHANGE = _PREFIX + "last-change"
+"""Annotation of a Lease: one sentence about the last change of hands."""
+
+HISTORY = _PREFIX + "history"
+"""Annotation of a Lease: JSON list of the last changes, oldest first."""
+
+_LONGEST = 63
+_DIGITS = 8
+
+
+class Role(StrEnum):
+    """
+    The values of `ROLE`.
+    """
+
+    LEADER = "leader"
+    STANDBY = "standby"
+
+
+def label_value(lease: str) -> str:
+    """
+    Return a lease's name as a label's value: itself, or cut with a hash at its end.
+
+    Args:
+        lease: a name that Kubernetes accepts for a Lease (up to 253 characters).
+    """
+    if len(lease) <= _LONGEST:
+        return lease
+    digest = hashlib.sha256(lease.encode()).hexdigest()[:_DIGITS]
+    return f"{lease[: _LONGEST - _DIGITS - 1]}-{digest}"

@@ -1,0 +1,402 @@
+"""
+What candidates write into the cluster beside the lease, on a real API server.
+
+The Pods exist in the API only (there is no kubelet); the candidates are real
+``k8s-leader run`` processes whose downward API variables name them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from k8s_leader.clock import SystemClock
+from k8s_leader.errors import LeaseConflictError, LeaseForbiddenError
+from k8s_leader.kube import KubeClient, KubeSettings
+from k8s_leader.kube.pods import PodApi, PodRef
+from k8s_leader.observers.cluster.candidates import candidates
+from k8s_leader.observers.cluster.names import Role
+from tests.helpers.candidate import SHORT, Candidate, Journal, boot_time, wait_until
+from tests.helpers.cluster import LEASE_RULES, ApiServer
+from tests.helpers.lifeline import Lifeline
+
+pytestmark = [pytest.mark.kube, pytest.mark.slow]
+
+NAME = "reports"
+ROLE = "k8s-leader.io/role"
+COST = "controller.kubernetes.io/pod-deletion-cost"
+PATCH_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}
+EVENTS = {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}
+LIST_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
+
+
+@pytest.fixture
+def journal(tmp_path: Any) -> Journal:
+    return Journal(tmp_path / "journal")
+
+
+class Site:
+    """
+    A namespace with Pods, and a service account with exactly these rights.
+    """
+
+    def __init__(
+        self,
+        api: ApiServer,
+        journal: Journal,
+        lifeline: Lifeline,
+        *,
+        rules: tuple[dict[str, Any], ...] = (PATCH_PODS, EVENTS),
+    ) -> None:
+        self.api, self.journal, self.lifeline = api, journal, lifeline
+        self.namespace = api.create_namespace()
+        account = f"/api/v1/namespaces/{self.namespace}/serviceaccounts"
+        api.request("POST", account, {"metadata": {"name": "default"}})
+        token = api.service_account(
+            self.namespace, "candidate", rules=[*LEASE_RULES, *rules]
+        )
+        self.kubeconfig = api.kubeconfig(token, namespace=self.namespace)
+
+    @property
+    def pods(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods"
+
+    def make_pod(self, name: str, **annotations: str) -> str:
+        made = self.api.request(
+            "POST",
+            self.pods,
+            {
+                "metadata": {
+                    "name": name,
+                    "annotations": {
+                        k.replace("__", "/"): v for k, v in annotations.items()
+                    },
+                },
+                "spec": {"containers": [{"name": "main", "image": "none"}]},
+            },
+        )
+        return str(made["metadata"]["uid"])
+
+    def candidate(
+        self, name: str, *flags: str, uid: str | None = None, mode: str = "obedient"
+    ) -> Candidate:
+        uid = uid or self.make_pod(name)
+        return Candidate(
+            NAME,
+            self.journal,
+            name=name,
+            lifeline=self.lifeline,
+            flags=("--kubeconfig", str(self.kubeconfig), *SHORT, *flags),
+            mode=mode,
+            environ={
+                "POD_NAME": name,
+                "POD_NAMESPACE": self.namespace,
+                "POD_UID": uid,
+                "NODE_NAME": "node-1",
+            },
+        )
+
+    def pod(self, name: str) -> dict[str, Any]:
+        return dict(self.api.request("GET", f"{self.pods}/{name}")["metadata"])
+
+    def role(self, name: str) -> str | None:
+        return (self.pod(name).get("labels") or {}).get(ROLE)
+
+    def cost(self, name: str) -> str | None:
+        return (self.pod(name).get("annotations") or {}).get(COST)
+
+    def events(self, kind: str, uid: str = "") -> list[str]:
+        """
+        Return the messages that ``kubectl describe`` would show.
+        """
+        selector = f"involvedObject.kind={kind}"
+        if uid:
+            selector += f",involvedObject.uid={uid}"
+        path = f"/api/v1/namespaces/{self.namespace}/events?fieldSelector={selector}"
+        return [item["message"] for item in self.api.request("GET", path)["items"]]
+
+    def lease(self) -> dict[str, Any]:
+        body = self.api.lease(self.namespace, NAME)
+        assert body is not None
+        return body
+
+    def notes(self) -> dict[str, str]:
+        return {
+            name.removeprefix("k8s-leader.io/"): text
+            for name, text in self.lease()["metadata"]["annotations"].items()
+        }
+
+
+@pytest.fixture
+def site(api_server: ApiServer, journal: Journal, lifeline: Lifeline) -> Site:
+    return Site(api_server, journal, lifeline)
+
+
+def test_labels_events_and_notes_follow_a_hand_over(site: Site) -> None:
+    with site.candidate("a") as a:
+        wait_until(lambda: site.role("a") == "leader")
+        assert site.cost("a") == "1000"
+        with site.candidate("b") as b:
+            wait_until(lambda: site.role("b") == "standby")
+            assert site.cost("b") is None
+            assert site.notes()["pod"] == f"{site.namespace}/a"
+            assert site.notes()["node"] == "node-1"
+            assert a.stop() == 0
+            assert site.role("a") == "standby"
+            assert site.cost("a") is None
+            wait_until(lambda: site.role("b") == "leader")
+            notes = site.notes()
+            assert notes["pod"] == f"{site.namespace}/b"
+            assert "released it" in notes["last-change"]
+            entries = [(e["who"][0], e["what"]) for e in json.loads(notes["history"])]
+            assert entries == [("a", "acquired"), ("a", "released"), ("b", "acquired")]
+            assert "SIGTERM" in json.loads(notes["history"])[1]["why"]
+            assert b.stop() == 0
+    assert "pod" not in site.notes()
+    uid = site.lease()["metadata"]["uid"]
+    told = site.events("Lease", uid)
+    assert [f"{m[0]} {m.split('_')[1][37:]}" for m in sorted(told)] == [
+        "a became leader",
+        "a stopped leading (SIGTERM)",
+        "b became leader",
+        "b stopped leading (SIGTERM)",
+    ]
+    assert len(site.events("Pod")) == 4
+
+
+def test_the_label_goes_before_the_workload_and_comes_after_it_started(
+    site: Site,
+) -> None:
+    uid = site.make_pod("a")
+    seen: list[tuple[str | None, bool]] = []
+    with site.candidate("a", uid=uid, mode="stubborn") as a:
+        wait_until(lambda: site.role("a") == "leader")
+        assert "workload started" in a.text()
+        wait_until(site.journal.tokens)
+        a.send(signal.SIGTERM)
+        wait_until(lambda: "workload stopping" in a.text())
+        seen.append((site.role("a"), a.wait() == 137))
+    assert seen == [("standby", True)]
+
+
+def test_a_label_that_somebody_changed_is_put_right_at_the_next_term(
+    site: Site,
+) -> None:
+    uid = site.make_pod("a", **{COST.replace("/", "__"): "1000"})
+    patch = {"metadata": {"labels": {ROLE: "leader"}}}
+    site.api.request(
+        "PATCH",
+        f"{site.pods}/a",
+        patch,
+        content_type="application/merge-patch+json",
+    )
+    with site.candidate("b") as b:
+        wait_until(lambda: site.role("b") == "leader")
+        with site.candidate("a", uid=uid) as a:  # its container was killed as leader
+            wait_until(lambda: site.role("a") == "standby")
+            wait_until(lambda: site.cost("a") is None)
+            a.stop()
+        b.stop()
+
+
+def test_annotations_of_others_survive_our_notes(site: Site) -> None:
+    with site.candidate("a") as a:
+        wait_until(site.journal.tokens)
+        site.api.request(
+            "PATCH",
+            site.api.lease_path(site.namespace, NAME),
+            {"metadata": {"annotations": {"team": "blue"}}},
+            content_type="application/merge-patch+json",
+        )
+        version = site.lease()["metadata"]["resourceVersion"]
+        wait_until(lambda: site.lease()["metadata"]["resourceVersion"] != version)
+        a.stop()
+    assert site.lease()["metadata"]["annotations"]["team"] == "blue"
+
+
+def test_missing_rights_are_one_warning_each_and_harm_nothing(
+    api_server: ApiServer, journal: Journal, lifeline: Lifeline
+) -> None:
+    site = Site(api_server, journal, lifeline, rules=())
+    with site.candidate("a") as a:
+        wait_until(lambda: "patch pods" in a.text() and "create events" in a.text())
+        wait_until(journal.tokens)
+        assert a.stop() == 0
+    text = a.text()
+    assert text.count("patch pods") == 1
+    assert text.count("create events") == 1
+    rule = '  - apiGroups: [""]\n    resources: ["{}"]\n    verbs: ["{}"]'
+    assert rule.format("pods", "patch") in text
+    assert rule.format("events", "create") in text
+    assert journal.most_at_once() == 1
+
+
+def test_what_is_turned_off_is_not_written(site: Site) -> None:
+    flags = (
+        "--no-events",
+        "--no-pod-label",
+        "--pod-deletion-cost=0",
+        "--no-lease-notes",
+    )
+    with site.candidate("a", *flags) as a:
+        wait_until(site.journal.tokens)
+        a.stop()
+    assert site.role("a") is None
+    assert site.cost("a") is None
+    assert site.events("Lease") == []
+    assert "history" not in site.notes()
+
+
+def test_another_pod_of_the_same_name_is_never_touched(site: Site) -> None:
+    site.make_pod("a")
+    with site.candidate("a", uid="00000000-0000-0000-0000-000000000000") as a:
+        wait_until(lambda: "marking the Pod" in a.text())
+        wait_until(site.journal.tokens)
+        a.stop()
+    assert site.role("a") is None
+
+
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    """
+    A port that accepts connections and never answers.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            try:
+                while True:
+                    held.append(server.accept()[0])
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=accept, name="black-hole", daemon=True)
+        thread.start()
+        yield int(server.getsockname()[1])
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for end in held:
+            end.close()
+
+
+def test_writes_that_hang_delay_neither_renewals_nor_the_stop(
+    own_api_server: ApiServer,
+    journal: Journal,
+    lifeline: Lifeline,
+    black_hole: int,
+) -> None:
+    site = Site(own_api_server, journal, lifeline)
+    uid = site.make_pod("a")
+    own_api_server.request(
+        "POST",
+        "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+        _hanging_webhook(black_hole),
+    )
+    wait_until(lambda: _hangs(site))
+    with site.candidate("a", uid=uid) as a:
+        wait_until(journal.tokens)
+        gaps, last, version = [], boot_time(), ""
+        began = last
+        while boot_time() < began + 8:  # two leases long
+            now = site.lease()["metadata"]["resourceVersion"]
+            if now != version:
+                gaps.append(boot_time() - last)
+                last, version = boot_time(), now
+        assert max(gaps[1:]) < 2.0, "a renewal was late"
+        asked = boot_time()
+        a.send(signal.SIGTERM)
+        wait_until(lambda: not site.lease()["spec"]["holderIdentity"])
+        released = boot_time() - asked
+        assert a.wait() == 0
+        assert released < 1.0
+    assert len(journal.tokens()) == 1
+    assert site.role("a") is None
+
+
+def _hanging_webhook(port: int) -> dict[str, Any]:
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+    }
+    return {
+        "metadata": {"name": "hangs"},
+        "webhooks": [
+            {
+                "name": "hangs.k8s-leader.test",
+                "clientConfig": {"url": f"https://127.0.0.1:{port}/"},
+                "rules": [{**rule, "resources": ["events", "pods"]}],
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "failurePolicy": "Fail",
+                "timeoutSeconds": 30,
+            }
+        ],
+    }
+
+
+def _hangs(site: Site) -> bool:
+    try:
+        site.api.request(
+            "PATCH",
+            f"{site.pods}/a",
+            {"metadata": {"labels": {"probe": os.urandom(4).hex()}}},
+            content_type="application/merge-patch+json",
+            timeout=1.0,
+        )
+    except TimeoutError:
+        return True
+    return False
+
+
+async def test_the_candidates_are_listed_from_their_pods(
+    api_server: ApiServer, journal: Journal, lifeline: Lifeline
+) -> None:
+    site = Site(api_server, journal, lifeline, rules=(PATCH_PODS, LIST_PODS))
+    site.make_pod("stranger")
+    with site.candidate("a") as a, site.candidate("b") as b:
+        both = {"leader", "standby"}
+        ready = lambda: {site.role("a"), site.role("b")} == both  # noqa: E731
+        await asyncio.to_thread(wait_until, ready)
+        settings = KubeSettings(kubeconfig=str(site.kubeconfig))
+        async with KubeClient.connect(
+            settings, environ={}, clock=SystemClock()
+        ) as client:
+            found = await candidates(
+                PodApi(client), namespace=site.namespace, lease=NAME
+            )
+            other = await candidates(
+                PodApi(client), namespace=site.namespace, lease="other"
+            )
+        holder = site.lease()["spec"]["holderIdentity"]
+        await asyncio.to_thread(a.stop)
+        await asyncio.to_thread(b.stop)
+    assert [c.pod for c in found] == ["a", "b"]
+    assert [c.identity for c in found if c.role is Role.LEADER] == [holder]
+    assert other == []
+
+
+async def test_listing_and_patching_say_which_right_is_missing(
+    api_server: ApiServer, journal: Journal, lifeline: Lifeline
+) -> None:
+    site = Site(api_server, journal, lifeline, rules=(PATCH_PODS,))
+    site.make_pod("a")
+    settings = KubeSettings(kubeconfig=str(site.kubeconfig))
+    async with KubeClient.connect(settings, environ={}, clock=SystemClock()) as client:
+        with pytest.raises(LeaseForbiddenError) as caught:
+            await candidates(PodApi(client), namespace=site.namespace, lease=NAME)
+        assert 'verbs: ["list"]' in caught.value.rule
+        wrong = PodRef(namespace=site.namespace, name="a", uid="another")
+        with pytest.raises(LeaseConflictError):
+            await PodApi(client).mark(
+                wrong, labels={ROLE: "leader"}, annotations={}, timeout=10.0
+            )
