@@ -9,15 +9,68 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from k8s_leader.app.campaign import Candidate, campaign
-    from k8s_leader.app.library import run
-    from k8s_leader.runner.term import Term
+    from k8s_leader.app.library import leader_only, run
+    from k8s_leader.app.options import Options, StopToken
+    from k8s_leader.app.runtime import Runtime
+    from k8s_leader.errors import (
+        HeartbeatError,
+        LeaderError,
+        LeadershipLostError,
+        LeaseError,
+        LeaseForbiddenError,
+        LeaseUnavailableError,
+        SettingsError,
+    )
+    from k8s_leader.leases.memory import MemoryLeaseWarning
+    from k8s_leader.observers.port import Notice, Observer, StateChanged
+    from k8s_leader.runner.term import Signal, Term
 
-__all__ = ["Candidate", "Term", "campaign", "run"]
+    __version__: str
+
+__all__ = [
+    "Candidate",
+    "HeartbeatError",
+    "LeaderError",
+    "LeadershipLostError",
+    "LeaseError",
+    "LeaseForbiddenError",
+    "LeaseUnavailableError",
+    "MemoryLeaseWarning",
+    "Notice",
+    "Observer",
+    "Options",
+    "Runtime",
+    "SettingsError",
+    "Signal",
+    "StateChanged",
+    "StopToken",
+    "Term",
+    "__version__",
+    "campaign",
+    "leader_only",
+    "run",
+]
 
 _HOMES = {
     "Candidate": "k8s_leader.app.campaign",
+    "HeartbeatError": "k8s_leader.errors",
+    "LeaderError": "k8s_leader.errors",
+    "LeadershipLostError": "k8s_leader.errors",
+    "LeaseError": "k8s_leader.errors",
+    "LeaseForbiddenError": "k8s_leader.errors",
+    "LeaseUnavailableError": "k8s_leader.errors",
+    "MemoryLeaseWarning": "k8s_leader.leases.memory",
+    "Notice": "k8s_leader.observers.port",
+    "Observer": "k8s_leader.observers.port",
+    "Options": "k8s_leader.app.options",
+    "Runtime": "k8s_leader.app.runtime",
+    "SettingsError": "k8s_leader.errors",
+    "Signal": "k8s_leader.runner.term",
+    "StateChanged": "k8s_leader.observers.port",
+    "StopToken": "k8s_leader.app.options",
     "Term": "k8s_leader.runner.term",
     "campaign": "k8s_leader.app.campaign",
+    "leader_only": "k8s_leader.app.library",
     "run": "k8s_leader.app.library",
 }
 

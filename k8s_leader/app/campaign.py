@@ -5,48 +5,32 @@ A candidate inside an asyncio application.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
+import threading
 import uuid
-from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, Self, TypedDict, Unpack
+from typing import Self, Unpack
 
-from k8s_leader.app.managers import OwnManager, plan_manager
+from k8s_leader.app.managers import plan_manager
+from k8s_leader.app.options import Options, StopToken, checked_interval, timing_of
 from k8s_leader.clock import SystemClock
 from k8s_leader.election.events import Event, Stop
-from k8s_leader.election.timing import Timing
 from k8s_leader.errors import HeartbeatError, SettingsError
 from k8s_leader.runner.hardstop import hard_stop
-from k8s_leader.runner.heartbeat import Heartbeat, beat
+from k8s_leader.runner.heartbeat import beat
 from k8s_leader.runner.inprocess import InProcessWorkload
 from k8s_leader.runner.term import Signal, Term, call_in
 from k8s_leader.runner.thread import ElectionThread
 
-__all__ = ["Candidate", "Options", "campaign"]
+__all__ = ["Candidate", "campaign"]
+
+_logger = logging.getLogger(__name__)
 
 
-class Options(TypedDict, total=False):
-    """
-    What can be said about a candidacy; all times in seconds.
-    """
-
-    manager: OwnManager | None
-    identity: str | None
-    lease_duration: float | Callable[[], float]
-    renew_deadline: float | None
-    renew_every: float | None
-    retry_period: float | None
-    acquire_every: float | None
-    kill_time: float | None
-    safety_margin: float | None
-    stop_timeout: float | None
-    request_timeout: float | None
-    heartbeat: Heartbeat | None
-    heartbeat_every: float
-    on_loss: Literal["kill", "carry-on"]
-    kubeconfig: str | None
-    context: str | None
+_HEARTBEAT_PATIENCE = 5.0
+"""Seconds that a heartbeat may take to end when the candidate leaves."""
 
 
 class Candidate:
@@ -58,9 +42,11 @@ class Candidate:
         prefix = options.get("identity") or os.environ.get("POD_NAME")
         self.identity = f"{prefix or socket.gethostname()}_{uuid.uuid4()}"
         self._options = options
+        runtime = options.get("runtime")
         self._clock = SystemClock()
         self._stop = Signal()
-        timing = self._timing()
+        timing = timing_of(options)
+        self._beat_every = checked_interval(options)
         self._plan = plan_manager(
             lease,
             options.get("manager"),
@@ -69,6 +55,7 @@ class Candidate:
             timing=timing,
             kubeconfig=options.get("kubeconfig"),
             context=options.get("context"),
+            runtime=runtime,
         )
         kill = options.get("on_loss", "kill") == "kill"
         self._workload = InProcessWorkload(
@@ -83,8 +70,10 @@ class Candidate:
             open_manager=self._plan.open,
             workload=self._workload,
             clock=self._clock,
-            timing=self._timing,
+            timing=lambda: timing_of(options),
+            observers=options.get("observers", ()),
             on_end=self._ended,
+            run_in=None if runtime is None else runtime.start,
         )
         self._terms: asyncio.Queue[Term | None] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,6 +81,7 @@ class Candidate:
         self._fault: BaseException | None = None
         self._current: Term | None = None
         self._beat: asyncio.Task[None] | None = None
+        self._stopper: asyncio.Task[bool] | None = None
 
     @property
     def is_leader(self) -> bool:
@@ -130,24 +120,34 @@ class Candidate:
         return self
 
     async def __anext__(self) -> Term:
-        self._finish_current()
+        self._check_entered()
         while (term := await self._terms.get()) is not None:
             if self._workload.take(term):
                 self._current = term
+                self._tell_elected(term)
                 return term
         self._terms.put_nowait(None)
         if self._fault is not None:
             raise self._fault
         raise StopAsyncIteration
 
+    def _check_entered(self) -> None:
+        """
+        Demand `async with term`: only its end says that nothing works any more.
+        """
+        if self._current is not None and not self._current.entered:
+            raise RuntimeError("a term was not entered: `async with term:` is missing")
+        self._current = None
+
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+        self._obey(self._options.get("stop"))
         heartbeat = self._options.get("heartbeat")
         if heartbeat is not None:
             work = beat(
                 heartbeat,
-                every=self._options.get("heartbeat_every", 30.0),
+                every=self._beat_every,
                 is_leader=lambda: self.is_leader,
                 token=self._stop,
             )
@@ -167,20 +167,68 @@ class Candidate:
         if not self._stop.is_set():
             self.stop()
         await self._over
-        if self._beat is not None:
-            await asyncio.wait([self._beat])
+        if self._stopper is not None:
+            self._stopper.cancel()
+        await self._end_heartbeat()
         if self._fault is not None and error is None:
             raise self._fault
 
     def _finish_current(self) -> None:
         term, self._current = self._current, None
-        if term is not None:
+        if term is not None and not term.entered:  # nothing was begun under it
             self._workload.finish(term)
+
+    async def _end_heartbeat(self) -> None:
+        if self._beat is None:
+            return
+        _, hanging = await asyncio.wait([self._beat], timeout=_HEARTBEAT_PATIENCE)
+        if hanging:
+            _logger.error("the heartbeat does not end: it is left behind")
+            self._beat.cancel()
+
+    def _tell_elected(self, term: Term) -> None:
+        """
+        Call the user's `on_leader_elected` now, and when the term is over.
+        """
+        callback, loop = self._options.get("on_leader_elected"), self._loop
+        if callback is None or loop is None:
+            return
+
+        def tell(elected: bool) -> None:  # the shape of the callback
+            try:
+                callback(elected)
+            except Exception:
+                _logger.exception("on_leader_elected failed; the election goes on")
+
+        tell(True)
+        term.lost.add_callback(lambda: call_in(loop, lambda: tell(False)))
 
     def _beaten(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, HeartbeatError):
             self._fault = self._fault or error
+            self.stop()
+
+    def _obey(self, token: StopToken | None) -> None:
+        """
+        Leave when the user's stop token is set.
+        """
+        if isinstance(token, Signal):
+            token.add_callback(self.stop)
+        elif isinstance(token, threading.Event):
+            threading.Thread(
+                target=self._obey_event, args=(token,), daemon=True
+            ).start()
+        elif token is not None:
+            self._stopper = asyncio.create_task(token.wait(), name="leader-stop")
+            self._stopper.add_done_callback(self._stopped)
+
+    def _obey_event(self, token: threading.Event) -> None:
+        token.wait()
+        self.stop()
+
+    def _stopped(self, task: asyncio.Task[bool]) -> None:
+        if not task.cancelled() and not self._stop.is_set():
             self.stop()
 
     def _deliver(self, term: Term) -> None:
@@ -197,21 +245,6 @@ class Candidate:
     def _report(self, event: Event) -> None:
         self._thread.report(event)
 
-    def _timing(self) -> Timing:
-        given = self._options
-        length = given.get("lease_duration", 15.0)
-        return Timing.derive(
-            length() if callable(length) else length,
-            renew_deadline=given.get("renew_deadline"),
-            renew_every=given.get("renew_every"),
-            retry_period=given.get("retry_period"),
-            acquire_every=given.get("acquire_every"),
-            kill_time=given.get("kill_time"),
-            safety_margin=given.get("safety_margin"),
-            stop_timeout=given.get("stop_timeout"),
-            request_timeout=given.get("request_timeout"),
-        )
-
 
 def campaign(*, lease: str | None = None, **options: Unpack[Options]) -> Candidate:
     """
@@ -219,7 +252,7 @@ def campaign(*, lease: str | None = None, **options: Unpack[Options]) -> Candida
 
     Args:
         lease: ``NAME``, ``NAMESPACE/NAME``, ``sqlite:PATH`` or ``memory:``.
-        **options: see :class:`Options`.
+        **options: see :class:`~k8s_leader.app.options.Options`.
 
     Raises:
         SettingsError: a setting cannot work; nothing was started.

@@ -10,7 +10,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
-from k8s_leader.app.stores import LeaseChoice, open_manager
+from k8s_leader.app.runtime import Runtime
+from k8s_leader.app.stores import LeaseChoice, LendClient, open_manager
 from k8s_leader.clock import Clock
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import SettingsError
@@ -55,6 +56,7 @@ def plan_manager(
     timing: Timing,
     kubeconfig: str | None = None,
     context: str | None = None,
+    runtime: Runtime | None = None,
 ) -> ManagerPlan:
     """
     Choose the store (S14): memory only outside a cluster, or when it is named.
@@ -64,6 +66,8 @@ def plan_manager(
     """
     if manager is not None:
         return ManagerPlan(open=lambda: _own(manager, identity))
+    if runtime is not None:
+        kubeconfig, context = runtime.kubeconfig, runtime.context
     name = _name(lease, on_kubernetes=bool(kubeconfig or context))
     if name.store == "memory":
         row = process_lease(name.name)
@@ -77,7 +81,8 @@ def plan_manager(
         kubeconfig=kubeconfig,
         context=context,
     )
-    return ManagerPlan(open=lambda: _stored(choice, identity, clock, timing))
+    lend = None if runtime is None else runtime.client
+    return ManagerPlan(open=lambda: _stored(choice, identity, clock, timing, lend))
 
 
 def _name(lease: str | None, *, on_kubernetes: bool) -> LeaseName:
@@ -133,9 +138,13 @@ async def _memory(
 
 @asynccontextmanager
 async def _stored(
-    choice: LeaseChoice, identity: str, clock: Clock, timing: Timing
+    choice: LeaseChoice,
+    identity: str,
+    clock: Clock,
+    timing: Timing,
+    lend: LendClient | None,
 ) -> AsyncIterator[LeaseManager]:
     async with open_manager(
-        choice, identity=identity, clock=clock, timing=timing
+        choice, identity=identity, clock=clock, timing=timing, lend=lend
     ) as opened:
         yield opened.manager

@@ -5,7 +5,7 @@ From a store's name to a lease manager that is ready for use.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from k8s_leader.kube import KubeClient
     from k8s_leader.leases.kubernetes import Annotate
 
-__all__ = ["LeaseChoice", "OpenLease", "open_manager"]
+__all__ = ["LeaseChoice", "LendClient", "OpenLease", "open_manager"]
+
+LendClient = Callable[[], "Awaitable[KubeClient]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +72,18 @@ async def open_manager(
     clock: Clock,
     timing: Timing,
     annotate: Annotate | None = None,
+    lend: LendClient | None = None,
 ) -> AsyncIterator[OpenLease]:
     """
     Open the lease's store for the current event loop, and close it at the end.
 
     Args:
         choice: which lease.
-        identity: the candidate.
+        identity: of the candidate.
         clock: boot-time and wall clock.
         timing: of the election.
         annotate: what is noted on a Lease for people, besides the record.
+        lend: lends a connection that others use, too; ``None``: one of its own.
 
     Raises:
         SettingsError: credentials, kubeconfig or file cannot be used.
@@ -88,9 +92,10 @@ async def open_manager(
         async with _open_sqlite(choice, identity, clock, timing) as opened:
             yield opened
     else:
-        async with _open_kubernetes(
-            choice, identity, clock, timing, annotate
-        ) as opened:
+        opening = _open_kubernetes(
+            choice, identity, clock, timing, annotate=annotate, lend=lend
+        )
+        async with opening as opened:
             yield opened
 
 
@@ -128,25 +133,40 @@ async def _open_sqlite(
 
 
 @asynccontextmanager
-async def _open_kubernetes(
-    choice: LeaseChoice,
-    identity: str,
-    clock: Clock,
-    timing: Timing,
-    annotate: Annotate | None,
-) -> AsyncIterator[OpenLease]:
+async def _connection(
+    choice: LeaseChoice, clock: Clock, lend: LendClient | None
+) -> AsyncIterator[KubeClient]:
     from k8s_leader.kube import KubeClient, KubeSettings
-    from k8s_leader.leases.kubernetes import KubernetesStore, creation_command
 
+    if lend is not None:
+        yield await lend()
+        return
     settings = KubeSettings(
         kubeconfig=choice.kubeconfig,
         context=choice.context,
         namespace=choice.namespace,
     )
     async with KubeClient.connect(settings, environ=os.environ, clock=clock) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _open_kubernetes(
+    choice: LeaseChoice,
+    identity: str,
+    clock: Clock,
+    timing: Timing,
+    *,
+    annotate: Annotate | None,
+    lend: LendClient | None,
+) -> AsyncIterator[OpenLease]:
+    from k8s_leader.leases.kubernetes import KubernetesStore, creation_command
+
+    async with _connection(choice, clock, lend) as client:
+        namespace = choice.namespace or client.namespace
         store = KubernetesStore(
             client.leases,
-            namespace=client.namespace,
+            namespace=namespace,
             name=choice.lease,
             timeout=timing.request_timeout,
             annotate=annotate,
@@ -157,11 +177,8 @@ async def _open_kubernetes(
             identity,
             clock,
             timing,
-            make_again=creation_command(client.namespace, choice.lease),
+            make_again=creation_command(namespace, choice.lease),
         )
         yield OpenLease(
-            manager=manager,
-            lease=choice.lease,
-            namespace=client.namespace,
-            client=client,
+            manager=manager, lease=choice.lease, namespace=namespace, client=client
         )

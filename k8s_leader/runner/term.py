@@ -135,6 +135,7 @@ class Term:
         fencing_token: grows with every term; ``None`` when the lease manager has no
             tokens. Hand it to the resource, which should refuse older ones.
         lost: happens when the term ends, by loss or voluntarily: stop working then.
+        entered: whether ``async with term`` was begun.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class Term:
         self._clock = clock
         self._owner = owner
         self._body: _Body | None = None
+        self.entered = False
 
     def remaining(self) -> float:
         """
@@ -181,6 +183,7 @@ class Term:
 
     async def __aenter__(self) -> Self:
         self._body = _Body(self.lost)
+        self.entered = True
         return self
 
     async def __aexit__(

@@ -1,7 +1,8 @@
 """
-An election in a thread of its own, with an event loop of its own.
+An election in a thread apart from the application's, with an event loop of its own.
 
-A blocked application loop cannot lose the lease: renewals run here.
+A blocked application loop cannot lose the lease: renewals run here. The thread is the
+election's own, or a runtime's that several elections share.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from k8s_leader.clock import Clock
@@ -21,9 +22,12 @@ from k8s_leader.runner.loop import ElectionLoop
 from k8s_leader.runner.port import Workload
 from k8s_leader.runner.term import call_in
 
-__all__ = ["ElectionThread"]
+__all__ = ["ElectionThread", "Main"]
 
 _logger = logging.getLogger(__name__)
+
+Main = Callable[[], Coroutine[None, None, None]]
+"""An election, to be run in whichever loop calls it; it raises nothing."""
 
 OpenManager = Callable[[], AbstractAsyncContextManager[LeaseManager]]
 
@@ -38,7 +42,8 @@ class ElectionThread:
         clock: boot-time clock.
         timing: called before each acquisition.
         observers: told what happens, in this thread.
-        on_end: called last, in this thread, with the error or ``None``.
+        on_end: called last, in that thread, with the error or ``None``.
+        run_in: runs it in a loop that exists; ``None``: in a thread of its own.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class ElectionThread:
         timing: Callable[[], Timing],
         observers: Sequence[Observer] = (),
         on_end: Callable[[BaseException | None], None],
+        run_in: Callable[[Main], None] | None = None,
     ) -> None:
         self._open = open_manager
         self._workload = workload
@@ -61,16 +67,13 @@ class ElectionThread:
         self._early: list[Event] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._election: ElectionLoop | None = None
-        # A daemon: an application that ends without leaving loses the lease by expiry.
-        self._thread = threading.Thread(
-            target=self._run, name="k8s-leader-election", daemon=True
-        )
+        self._run_in = run_in or _in_own_thread
 
     def start(self) -> None:
         """
         Begin to campaign.
         """
-        self._thread.start()
+        self._run_in(self._run)
 
     def report(self, event: Event) -> None:
         """
@@ -83,16 +86,10 @@ class ElectionThread:
                 return
         call_in(loop, lambda: election.report(event))
 
-    def join(self, timeout: float | None = None) -> None:
-        """
-        Wait for the thread's end.
-        """
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
+    async def _run(self) -> None:
         error: BaseException | None = None
         try:
-            asyncio.run(self._campaign())
+            await self._campaign()
         except BaseException as exc:  # noqa: BLE001  # it surfaces in the user's thread
             error = exc
         self._on_end(error)
@@ -113,3 +110,10 @@ class ElectionThread:
             for event in early:  # after the beginning, which is run()'s first step
                 loop.call_soon(election.report, event)
             await election.run()
+
+
+def _in_own_thread(main: Main) -> None:
+    # A daemon: an application that ends without leaving loses the lease by expiry.
+    threading.Thread(
+        target=lambda: asyncio.run(main()), name="k8s-leader-election", daemon=True
+    ).start()
