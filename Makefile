@@ -1,12 +1,13 @@
 # Thin on purpose: every target is one script. Needs Python 3.11+ and nothing else;
 # PYTHON=... chooses the interpreter, ARGS=... is handed on.
-.PHONY: help demo test unit check fix bench lock docs chart env
+.PHONY: help demo test unit e2e check fix bench lock docs chart env
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    see candidates elect a leader on this machine (ARGS=--kubernetes: on a cluster)"
 	@echo "make test    make the environment, run every check and every test"
 	@echo "make unit    the fast tests only       (ARGS=... goes to pytest)"
+	@echo "make e2e     the chart and the image on a kind cluster (some minutes; docs/e2e.md)"
 	@echo "make check   formats, lint, types, layers, versions"
 	@echo "make fix     repair what can be repaired by machine"
 	@echo "make bench   compare with other electors on one API server"
@@ -26,6 +27,9 @@ test: env
 
 unit: env
 	@.venv/bin/python -m pytest tests/unit -q $(ARGS)
+
+e2e: env
+	@.ci/e2e
 
 check: env
 	@.ci/check

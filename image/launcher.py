@@ -15,20 +15,23 @@ def copy_tree(arguments: list[str]) -> int:
     a container that was restarted copies again.
     """
     import os
-    import shutil
 
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if len(arguments) != 1 or not os.path.isdir(arguments[0]):
         print("usage: k8s-leader copy-tree FOLDER (an existing one)", file=sys.stderr)
         return 78
-    shutil.copytree(
-        home, arguments[0], symlinks=True, dirs_exist_ok=True, copy_function=_replace
-    )
+    for folder, folders, files in os.walk(home):
+        target = os.path.join(arguments[0], os.path.relpath(folder, home))
+        for name in folders:
+            os.makedirs(os.path.join(target, name), exist_ok=True)
+        for name in files:
+            _copy(os.path.join(folder, name), os.path.join(target, name))
     return 0
 
 
-def _replace(source: str, target: str) -> str:
-    # Never write into a file that may be running.
+def _copy(source: str, target: str) -> None:
+    # Never write into a file that may be running, and change nothing of the folder:
+    # it is a volume that may belong to somebody else.
     import os
     import shutil
 
@@ -36,7 +39,6 @@ def _replace(source: str, target: str) -> str:
     shutil.copyfile(source, temporary)
     shutil.copymode(source, temporary)
     os.replace(temporary, target)
-    return target
 
 
 if __name__ == "__main__":

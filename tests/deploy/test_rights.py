@@ -49,15 +49,22 @@ def rights(objects: list[Manifest]) -> set[str]:
 
 
 LEASE_RIGHTS = {f"{verb} leases/demo" for verb in ("get", "list", "watch", "update")}
+POD_RIGHTS = {"patch pods/*", "create events/*"}
 PLAIN = merged(MINIMAL, {"fullnameOverride": "demo"})
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({}, LEASE_RIGHTS),
-        ({"lease": {"owner": "candidates"}}, LEASE_RIGHTS | {"create leases/*"}),
-        ({"lease": {"owner": "administrator"}}, LEASE_RIGHTS),
+        ({}, LEASE_RIGHTS | POD_RIGHTS),
+        (
+            {"lease": {"owner": "candidates"}},
+            LEASE_RIGHTS | POD_RIGHTS | {"create leases/*"},
+        ),
+        ({"lease": {"owner": "administrator"}}, LEASE_RIGHTS | POD_RIGHTS),
+        ({"cluster": {"podLabel": False}}, LEASE_RIGHTS | {"create events/*"}),
+        ({"cluster": {"events": False}}, LEASE_RIGHTS | {"patch pods/*"}),
+        ({"cluster": {"podLabel": False, "events": False}}, LEASE_RIGHTS),
         ({"rbac": {"create": False}}, set()),
     ],
     ids=str,
@@ -73,11 +80,14 @@ def test_nothing_of_the_chart_reaches_beyond_its_namespaces(helm4: Helm) -> None
     assert not kinds & {"ClusterRole", "ClusterRoleBinding"}
 
 
-def test_a_lease_elsewhere_is_the_only_thing_allowed_there(helm4: Helm) -> None:
+def test_elsewhere_a_candidate_may_touch_nothing_but_the_lease_and_its_events(
+    helm4: Helm,
+) -> None:
     values = merged(PLAIN, {"lease": {"namespace": "leases"}})
     roles = [o for o in helm4.template(values) if o["kind"] == "Role"]
     there = [o for o in roles if o["metadata"]["namespace"] == "leases"]
-    assert rights(there) == LEASE_RIGHTS
+    assert rights(there) == LEASE_RIGHTS | {"create events/*"}
+    assert rights([o for o in roles if o not in there]) == POD_RIGHTS
     bindings = [o for o in helm4.template(values) if o["kind"] == "RoleBinding"]
     assert {o["subjects"][0]["namespace"] for o in bindings} == {"default"}
 

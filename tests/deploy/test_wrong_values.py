@@ -131,6 +131,14 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"ports": [{"containerPort": 70000}]}, ["/ports/0/containerPort", "65,535"]),
     (
+        {
+            "service": {"leader": {"mode": "label", "ports": [{"port": 80}]}},
+            "cluster": {"podLabel": False},
+        },
+        ["cluster.podLabel=false", "Switch the label on"],
+    ),
+    ({"cluster": {"podDeletionCost": -1}}, ["/cluster/podDeletionCost", "want 0"]),
+    (
         {"service": {"leader": {"mode": "label"}}},
         ["service.leader.ports is missing", "targetPort"],
     ),

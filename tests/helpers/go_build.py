@@ -30,12 +30,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 __all__ = [
+    "ACTIONLINT",
     "CLUSTER",
     "HELM_3",
     "HELM_4",
+    "KIND",
+    "KUBERNETES",
     "KUSTOMIZE",
+    "PAUSE",
     "PEERS",
     "PROGRAMS",
+    "WORKLOAD",
     "GoBuildError",
     "GoProgram",
     "NoGoError",
@@ -144,7 +149,9 @@ class GoProgram:
 
     def _folder(self) -> Path:
         digest = hashlib.sha256(f"{self.ldflags}{self._of_elsewhere()}".encode())
-        for path in sorted([*self.source.glob("*.go"), *self.source.glob("go.*")]):
+        own = self.package.startswith("./")
+        code = (self.source / self.package if own else self.source).glob("*.go")
+        for path in sorted([*code, *self.source.glob("go.*")]):
             content = path.read_bytes()
             digest.update(f"\0{path.name}\0{len(content)}\0".encode())
             digest.update(content)
@@ -162,16 +169,30 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(base) / "k8s-leader" / "go"
 
 
-CLUSTER = GoProgram(
-    name="kube-apiserver",
-    source=TESTS / "cluster",
-    ldflags=(
-        "-s -w"
-        f" -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
-        " -X k8s.io/component-base/version.gitMajor=1"
-        " -X k8s.io/component-base/version.gitMinor=34"
-    ),
+_KUBERNETES_FLAGS = (
+    "-s -w"
+    f" -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
+    " -X k8s.io/component-base/version.gitMajor=1"
+    " -X k8s.io/component-base/version.gitMinor=34"
 )
+CLUSTER = GoProgram(
+    name="kube-apiserver", source=TESTS / "cluster", ldflags=_KUBERNETES_FLAGS
+)
+# What a kind cluster is made of: see tests/cluster/kind.
+KIND = GoProgram(name="kind", source=TESTS / "cluster", package="sigs.k8s.io/kind")
+KUBERNETES = GoProgram(
+    name="kubernetes",
+    source=TESTS / "cluster",
+    package="./kubernetes",
+    ldflags=_KUBERNETES_FLAGS,
+)
+PAUSE = GoProgram(name="pause", source=TESTS / "cluster", package="./pause")
+ACTIONLINT = GoProgram(
+    name="actionlint",
+    source=TESTS / "workflows",
+    package="github.com/rhysd/actionlint/cmd/actionlint",
+)
+WORKLOAD = GoProgram(name="workload", source=TESTS / "e2e" / "workload")
 PEERS = GoProgram(name="client-go-elector", source=TESTS / "peers")
 
 # The versions stand in tests/tools/go.mod; a released Helm gets such flags as well.
@@ -197,7 +218,18 @@ HELM_4 = GoProgram(
 KUSTOMIZE = GoProgram(
     name="kustomize", source=_TOOLS, package="sigs.k8s.io/kustomize/kustomize/v5"
 )
-PROGRAMS = (CLUSTER, PEERS, HELM_3, HELM_4, KUSTOMIZE)
+PROGRAMS = (
+    CLUSTER,
+    PEERS,
+    HELM_3,
+    HELM_4,
+    KUSTOMIZE,
+    KIND,
+    KUBERNETES,
+    PAUSE,
+    WORKLOAD,
+    ACTIONLINT,
+)
 """Everything that a complete test run needs."""
 
 

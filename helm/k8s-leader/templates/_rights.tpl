@@ -12,5 +12,20 @@
 {{- end }}
 {{- end -}}
 
+{{- /* On Pods, in their namespace: cannot be limited to the own one. */ -}}
 {{- define "k8s-leader.pod-rules" -}}
+{{- if .Values.cluster.podLabel }}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [patch]
+{{- end }}
+{{- end -}}
+
+{{- /* An Event lives in the namespace of what it is about: of the Lease, and of the Pod. */ -}}
+{{- define "k8s-leader.event-rules" -}}
+{{- if .Values.cluster.events }}
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end }}
 {{- end -}}

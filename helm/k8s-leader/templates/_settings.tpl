@@ -30,6 +30,18 @@ image nor envFrom can say something else.
 - name: K8S_LEADER_SIGNAL_MAP
   value: {{ . | quote }}
 {{- end }}
+{{- if .Values.http.enabled }}
+- name: K8S_LEADER_HTTP
+  value: {{ printf ":%d" (int .Values.http.port) | quote }}
+{{- end }}
+- name: K8S_LEADER_POD_LABEL
+  value: {{ .Values.cluster.podLabel | quote }}
+- name: K8S_LEADER_POD_DELETION_COST
+  value: {{ int .Values.cluster.podDeletionCost | quote }}
+- name: K8S_LEADER_EVENTS
+  value: {{ .Values.cluster.events | quote }}
+- name: K8S_LEADER_LEASE_NOTES
+  value: {{ .Values.cluster.leaseNotes | quote }}
 - name: K8S_LEADER_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
 - name: K8S_LEADER_LOG_LEVEL

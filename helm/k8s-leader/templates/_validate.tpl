@@ -159,6 +159,9 @@ strategy.rollingUpdate has both maxSurge and maxUnavailable 0, so that no Pod co
 {{- if and (ne $leader.mode "none") (not $leader.ports) }}
 service.leader.ports is missing: service.leader.mode={{ $leader.mode }} needs the ports to serve, such as [{name: web, port: 80, targetPort: 8000}].
 {{- end }}
+{{- if and (ne $leader.mode "none") (not .Values.cluster.podLabel) }}
+service.leader.mode is {{ $leader.mode }} with cluster.podLabel=false: the Service would have no endpoint. Switch the label on.
+{{- end }}
 {{- if and (ne $leader.mode "none") (not .Values.rbac.create) (not .Values.serviceAccount.name) }}
 service.leader.mode is {{ $leader.mode }} with rbac.create=false: the candidates need `patch` on Pods. Create the rights, or name a serviceAccount that has them.
 {{- end }}

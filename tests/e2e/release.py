@@ -1,0 +1,162 @@
+"""
+One release of the chart on the cluster, and what can be seen of it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tests.cluster.kind.cluster import SHARED, KindCluster
+from tests.e2e.terms import Term, boottime, check, read_terms
+from tests.helpers.helm import CHART, Helm, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Release", "eventually"]
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], *, timeout: float = 60, what: str = "") -> T:
+    """
+    Return the first true answer of `look`.
+
+    Raises:
+        AssertionError: there was none in time; the last answer is named.
+    """
+    ends = time.monotonic() + timeout
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > ends:
+            raise AssertionError(f"not in {timeout:.0f} s: {what or look} ({found})")
+        time.sleep(0.05)
+
+
+class Release:
+    """
+    A release of the chart whose workloads write into a folder that outlives them.
+
+    Args:
+        cluster: where it is installed.
+        helm: by what.
+        namespace: of the release; made here.
+        image: of the workload.
+    """
+
+    name = "demo"
+    lease = "demo-k8s-leader"
+
+    def __init__(
+        self, cluster: KindCluster, *, helm: Helm, namespace: str, image: str
+    ) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.folder = cluster.shared / namespace
+        self.folder.mkdir()
+        self.folder.chmod(0o777)
+        self._helm = helm
+        repository, _, tag = image.rpartition(":")
+        path = f"{SHARED}/{namespace}"
+        self._values: dict[str, Any] = {
+            "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+            "command": ["/workload", "-folder", path],
+            "volumes": [{"name": "runs", "hostPath": {"path": path}}],
+            "volumeMounts": [{"name": "runs", "mountPath": path}],
+            "timing": {"profile": "fast"},
+            "minReadySeconds": 1,
+            # Lost nodes are the tests' business, not the default five minutes'.
+            "tolerations": [_soon("not-ready"), _soon("unreachable")],
+        }
+
+    def install(self, values: dict[str, Any] | None = None) -> None:
+        """
+        Install the chart and wait until it is rolled out.
+        """
+        self._values = merged(self._values, values or {})
+        self._do("install", "--create-namespace", "--wait", "--timeout", "90s")
+
+    def upgrade(self, values: dict[str, Any]) -> None:
+        """
+        Change values, and wait until the rollout is over.
+        """
+        self._values = merged(self._values, values)
+        self._do("upgrade", "--wait", "--timeout", "120s")
+
+    def uninstall(self) -> None:
+        """
+        Uninstall, and wait until Pods are gone.
+        """
+        words = ("--namespace", self.namespace, "--wait", "--timeout", "90s")
+        self._helm.run("uninstall", self.name, *words, timeout=120)
+
+    def kubectl(self, *args: object, stdin: str | None = None) -> str:
+        """
+        Run kubectl in the release's namespace.
+        """
+        return self.cluster.kubectl("--namespace", self.namespace, *args, stdin=stdin)
+
+    def pods(self) -> list[dict[str, Any]]:
+        """
+        Return the candidates that are not being deleted.
+        """
+        words = (
+            "--namespace",
+            self.namespace,
+            "-l",
+            "app.kubernetes.io/name=k8s-leader",
+        )
+        items = self.cluster.get("pods", *words)["items"]
+        return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
+
+    def terms(self) -> list[Term]:
+        """
+        Return the workloads' runs so far, none of which overlap.
+        """
+        return check(read_terms(self.folder))
+
+    def running(self) -> Term | None:
+        """
+        Return the workload that runs now.
+        """
+        terms = self.terms()
+        alive = terms and boottime() - terms[-1].last < 0.5
+        return terms[-1] if alive else None
+
+    def await_leader(self, *, after: Term | None = None, timeout: float = 60) -> Term:
+        """
+        Return the workload that runs, once it is another than `after`.
+        """
+
+        def found() -> Term | None:
+            term = self.running()
+            newer = term and (after is None or term.first > after.last)
+            return term if newer else None
+
+        term = eventually(found, timeout=timeout, what="a workload that runs")
+        assert term is not None
+        return term
+
+    def record(self) -> dict[str, Any]:
+        """
+        Return the spec of the Lease.
+        """
+        words = ("--namespace", self.namespace, "lease", self.lease)
+        spec: dict[str, Any] = self.cluster.get(*words).get("spec", {})
+        return spec
+
+    def _do(self, action: str, *flags: str) -> None:
+        words = (self.name, str(CHART), "--namespace", self.namespace, *flags)
+        self._helm.run(action, *words, values=self._values, timeout=180)
+
+
+def _soon(condition: str) -> dict[str, Any]:
+    return {
+        "key": f"node.kubernetes.io/{condition}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 2,
+    }

@@ -1,0 +1,179 @@
+"""
+Who runs, and when the next one does: the chart around an image built on ours.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+
+from tests.cluster.kind.cluster import KindCluster
+from tests.e2e.release import Release, eventually
+from tests.e2e.terms import boottime
+
+Measured = Callable[[str, float], None]
+LEASE = 8.0  # the fast profile's
+
+
+def stays(release: Release, *, seconds: float) -> None:
+    """
+    Assert that the workload that runs is the same one for a while.
+    """
+    before = release.await_leader()
+    time.sleep(seconds)
+    after = release.running()
+    assert after is not None
+    assert after.first == before.first
+
+
+def test_exactly_one_of_the_ready_replicas_runs(release: Release) -> None:
+    release.install()
+    pods = release.pods()
+    assert len(pods) == 2
+    for pod in pods:
+        conditions = {c["type"]: c["status"] for c in pod["status"]["conditions"]}
+        assert conditions["Ready"] == "True"
+    stays(release, seconds=3)
+    assert len(release.terms()) == 1
+
+
+def test_a_deleted_leader_hands_over_at_once(
+    release: Release, measured: Measured
+) -> None:
+    release.install()
+    before = release.await_leader()
+    release.kubectl("delete", "pod", before.pod, "--wait=false")
+    after = release.await_leader(after=before)
+    gap = after.first - release.terms()[0].last
+    assert after.pod != before.pod
+    assert after.token > before.token
+    assert gap < 2
+    measured("Pod deleted: workload's end to the next one's start", gap)
+
+
+def test_a_killed_leader_is_followed_after_the_lease(
+    release: Release, measured: Measured
+) -> None:
+    release.install()
+    before = release.await_leader()
+    kill_container(release, before.pod)
+    after = release.await_leader(after=before)
+    gap = after.first - release.terms()[0].last
+    # The container's next start is a candidate too, and the record protects no grave:
+    # nobody may run before the lease is over.
+    assert LEASE * 0.7 < gap < LEASE + 6
+    measured("container SIGKILLed: last beat to the next one's first", gap)
+
+
+def test_a_lease_deleted_by_hand_stops_the_leader_at_once(
+    release: Release, measured: Measured
+) -> None:
+    release.install()
+    before = release.await_leader()
+    deleted = boottime()
+    release.kubectl("delete", "lease", release.lease)
+    eventually(lambda: release.running() is None, timeout=10, what="the kill")
+    stopped = release.terms()[0].last
+    assert stopped - deleted < 2
+    measured("Lease deleted: to the workload's last beat", stopped - deleted)
+    # The chart owns the Lease and nobody else may make one: it has to be put back.
+    release.upgrade({})
+    after = release.await_leader(after=before)
+    assert after.token > before.token
+
+
+def test_a_lease_blanked_by_hand_stops_the_leader_at_once(
+    release: Release, measured: Measured
+) -> None:
+    release.install()
+    before = release.await_leader()
+    blanked = boottime()
+    patch = json.dumps({"spec": {"holderIdentity": None}})
+    release.kubectl("patch", "lease", release.lease, "--type=merge", "-p", patch)
+    after = release.await_leader(after=before)
+    stopped = release.terms()[0].last
+    assert stopped - blanked < 2
+    assert after.token > before.token
+    # Who saw its own workload gone may go on; all others wait the lease out.
+    assert after.pod == before.pod or after.first - stopped > LEASE * 0.7
+    measured("Lease blanked: to the workload's last beat", stopped - blanked)
+    measured("Lease blanked: to the next workload", after.first - blanked)
+
+
+def test_a_rolling_update_never_runs_two_versions(
+    release: Release, measured: Measured
+) -> None:
+    release.install()
+    before = release.await_leader()
+    old = {pod["metadata"]["name"] for pod in release.pods()}
+    release.upgrade({"image": {"repository": "k8s-leader-test/second"}})
+    eventually(lambda: new_leader(release, old), what="a new version that runs")
+    terms = release.terms()
+    assert terms[0].first == before.first
+    gaps = [b.first - a.last for a, b in itertools.pairwise(terms)]
+    measured(f"rolling update: {len(gaps)} moves, without a workload", sum(gaps))
+    assert 1 <= len(gaps) <= 2
+    assert sum(gaps) < 4
+
+
+def test_scaling_to_one_and_back_disturbs_at_most_once(release: Release) -> None:
+    release.install({"replicas": 3})
+    before = release.await_leader()
+    release.kubectl("scale", "deployment", release.lease, "--replicas=1")
+    eventually(lambda: len(release.pods()) == 1, what="one Pod")
+    only = release.pods()[0]["metadata"]["name"]
+    eventually(lambda: (t := release.running()) and t.pod == only, what="it leads")
+    release.kubectl("scale", "deployment", release.lease, "--replicas=3")
+    release.kubectl("rollout", "status", f"deployment/{release.lease}")
+    stays(release, seconds=1)
+    assert len(release.terms()) == (1 if before.pod == only else 2)
+
+
+def test_a_restarted_api_server_disturbs_nobody(
+    release: Release, cluster: KindCluster
+) -> None:
+    # Its restart takes longer than the 5 s for which `fast` waits.
+    release.install({"timing": {"profile": "tolerant"}})
+    before = release.await_leader()
+    cluster.on_node(cluster.control_plane, "pkill", "-KILL", "-x", "kube-apiserver")
+    cluster.await_api()
+    renewed = release.record()["renewTime"]
+    eventually(lambda: release.record()["renewTime"] != renewed, what="a renewal")
+    after = release.await_leader()
+    assert after.first == before.first
+
+
+def test_uninstalling_leaves_nothing(release: Release, cluster: KindCluster) -> None:
+    release.install()
+    release.await_leader()
+    release.uninstall()
+    kinds = "deployments,pods,leases,roles,rolebindings,poddisruptionbudgets,services"
+    words = (
+        "--namespace",
+        release.namespace,
+        f"{kinds},serviceaccounts,endpointslices",
+    )
+
+    def left() -> set[str]:
+        return {item["metadata"]["name"] for item in cluster.get(*words)["items"]}
+
+    eventually(lambda: left() == {"default"}, what="nothing but what was there before")
+
+
+def new_leader(release: Release, old: set[str]) -> bool:
+    term = release.running()
+    return term is not None and term.pod not in old
+
+
+def kill_container(release: Release, pod: str) -> None:
+    """
+    Kill the whole container, as the kernel does when memory runs out.
+    """
+    found = release.cluster.get("pod", pod, "--namespace", release.namespace)
+    node = found["spec"]["nodeName"]
+    identity = found["status"]["containerStatuses"][0]["containerID"]
+    word = identity.removeprefix("containerd://")
+    command = ("ctr", "--namespace=k8s.io", "tasks", "kill", "--signal=SIGKILL", word)
+    release.cluster.on_node(node, *command)
