@@ -1,0 +1,356 @@
+"""
+What Topshelf.Leader offers, each as a test of its counterpart here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import k8s_leader
+from k8s_leader.leases.memory import process_lease, warn_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def lease() -> str:
+    """
+    A lease in memory that no other test uses.
+    """
+    return f"memory:features-{next(_NUMBERS)}"
+
+
+async def _lead_once(lease: str | None, **options: Any) -> k8s_leader.Term:
+    async with k8s_leader.campaign(lease=lease, **options) as candidate:
+        async for term in candidate.terms():
+            async with term:
+                return term
+    raise AssertionError("no term")
+
+
+class Mine:
+    """
+    The smallest manager of one's own.
+    """
+
+    def __init__(self, identity: str = "") -> None:
+        self.identity = identity
+        self.asked: list[str] = []
+
+    async def acquire(self, identity: str, duration: float) -> bool:
+        self.asked.append(f"acquire {identity} {duration}")
+        return True
+
+    async def renew(self, identity: str, duration: float) -> bool:
+        return True
+
+    async def release(self, identity: str) -> bool:
+        self.asked.append("release")
+        return True
+
+
+def test_a_coroutine_function_starts_as_leader_and_a_stop_token_ends_it(
+    lease: str,
+) -> None:
+    stop, ended = k8s_leader.Signal(), []
+
+    async def serve(term: k8s_leader.Term) -> None:
+        stop.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(term.lost.is_set())
+
+    k8s_leader.run(serve, lease=lease, stop=stop)
+    assert ended == [True]
+
+
+def test_a_plain_function_runs_in_a_thread_and_sees_the_stop(lease: str) -> None:
+    stop, threads = threading.Event(), []
+
+    def serve(term: k8s_leader.Term) -> None:
+        threads.append(threading.current_thread())
+        stop.set()
+        assert term.lost.wait(10)
+
+    k8s_leader.run(serve, lease=lease, stop=stop)
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+
+
+async def test_an_asyncio_event_is_a_stop_token_too(lease: str) -> None:
+    stop = asyncio.Event()
+    async with k8s_leader.campaign(lease=lease, stop=stop) as candidate:
+        async for term in candidate.terms():
+            async with term:
+                stop.set()
+                await asyncio.Event().wait()
+    assert process_lease(lease.removeprefix("memory:")).holder == ""
+
+
+def test_leader_only_returns_what_the_function_returned(lease: str) -> None:
+    @k8s_leader.leader_only(lease=lease)
+    def double(term: k8s_leader.Term, number: int, *, plus: int = 0) -> int:
+        assert term.remaining() > 0
+        return 2 * number + plus
+
+    assert double(4, plus=1) == 9
+    assert double(5) == 10  # released in between: again at once
+
+
+async def test_leader_only_on_a_coroutine_function_is_awaited(lease: str) -> None:
+    @k8s_leader.leader_only(lease=lease)
+    async def work(term: k8s_leader.Term) -> int | None:
+        return term.fencing_token
+
+    assert await work() == 1
+
+
+def test_what_a_leader_only_function_raises_surfaces_and_the_lease_is_free(
+    lease: str,
+) -> None:
+    @k8s_leader.leader_only(lease=lease)
+    def broken(term: k8s_leader.Term) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    assert process_lease(lease.removeprefix("memory:")).holder == ""
+
+
+def test_leader_only_says_so_when_it_was_stopped_before_it_led(lease: str) -> None:
+    stop = k8s_leader.Signal()
+    stop.set()
+
+    @k8s_leader.leader_only(lease=lease, stop=stop)
+    def never(term: k8s_leader.Term) -> None:
+        raise AssertionError
+
+    process_lease(lease.removeprefix("memory:")).assign_leader("somebody else")
+    with pytest.raises(k8s_leader.LeadershipLostError, match="before there was a term"):
+        never()
+
+
+async def test_the_heartbeat_beats_on_standby_as_well_as_leading(lease: str) -> None:
+    heard: dict[str, set[bool]] = {"a": set(), "b": set()}
+    both = asyncio.Event()
+
+    def heartbeat(name: str) -> Callable[[bool, k8s_leader.Signal], object]:
+        async def beat(is_leader: bool, token: k8s_leader.Signal) -> None:
+            heard[name].add(is_leader)
+            if heard["a"] >= {True} and heard["b"] >= {False}:
+                both.set()
+
+        return beat
+
+    options: dict[str, Any] = {"lease": lease, "heartbeat_every": 0.01}
+    async with k8s_leader.campaign(heartbeat=heartbeat("a"), **options) as a:
+        async for term in a.terms():
+            async with term, k8s_leader.campaign(heartbeat=heartbeat("b"), **options):
+                await both.wait()
+            break
+    assert heard["b"] == {False}
+
+
+async def test_a_heartbeat_that_hangs_does_not_keep_the_candidate(
+    lease: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("k8s_leader.app.campaign._HEARTBEAT_PATIENCE", 0.05)
+    hangs = threading.Event()
+    term = await _lead_once(lease, heartbeat=lambda *_: hangs.wait(60))
+    assert term.lost.is_set()
+    hangs.set()
+
+
+async def test_leader_elected_is_told_true_and_false_and_may_fail(
+    lease: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = []
+
+    def elected(is_leader: bool) -> None:
+        told.append(is_leader)
+        raise RuntimeError("broken callback")
+
+    await _lead_once(lease, on_leader_elected=elected)
+    assert told == [True, False]
+    assert "on_leader_elected failed" in caplog.text
+
+
+async def test_a_lease_length_may_be_computed_and_a_day_is_valid(lease: str) -> None:
+    asked = []
+
+    def day() -> float:
+        asked.append(1)
+        return 86400.0
+
+    term = await _lead_once(lease, lease_duration=day)
+    assert term.grant.until - term.grant.sent > 80000
+    assert asked
+
+
+@pytest.mark.parametrize("how", ["instance", "factory"])
+async def test_a_manager_of_ones_own_is_three_methods_returning_bool(how: str) -> None:
+    made: list[Mine] = [Mine()]
+
+    def factory(identity: str) -> Mine:
+        made.append(Mine(identity))
+        return made[-1]
+
+    term = await _lead_once(None, manager=made[0] if how == "instance" else factory)
+    assert term.fencing_token is None
+    assert made[-1].asked[-1] == "release"
+    assert made[-1].asked[0].startswith(f"acquire {term.identity} ")
+
+
+async def test_the_node_id_is_a_prefix_and_the_rest_is_unique(lease: str) -> None:
+    first = await _lead_once(lease, identity="node-7")
+    again = await _lead_once(lease, identity="node-7")
+    assert first.identity.startswith("node-7_")
+    assert first.identity != again.identity
+
+
+async def test_assign_leader_moves_the_term_to_the_assigned_candidate(
+    lease: str,
+) -> None:
+    led: asyncio.Queue[str] = asyncio.Queue()
+
+    async def lead(candidate: k8s_leader.Candidate) -> None:
+        async for term in candidate.terms():
+            async with term:
+                led.put_nowait(candidate.identity)
+                await asyncio.Event().wait()
+
+    async with k8s_leader.campaign(lease=lease) as a:
+        of_a = asyncio.create_task(lead(a))
+        assert await led.get() == a.identity
+        async with k8s_leader.campaign(lease=lease) as b:
+            of_b = asyncio.create_task(lead(b))
+            b.assign_leader()
+            assert await led.get() == b.identity
+            assert not a.is_leader
+            for candidate in (a, b):
+                candidate.stop()
+            await asyncio.gather(of_a, of_b)
+
+
+async def test_the_next_term_begins_after_the_workload_returned(lease: str) -> None:
+    tokens: list[int] = []
+    async with k8s_leader.campaign(lease=lease, retry_period=0.05) as candidate:
+        async for term in candidate.terms():
+            async with term:
+                tokens.append(term.fencing_token or 0)
+                if len(tokens) == 2:
+                    candidate.stop()
+    assert tokens[0] < tokens[1]
+
+
+async def test_a_term_that_was_not_entered_is_an_error_and_not_a_silent_end(
+    lease: str,
+) -> None:
+    with pytest.raises(RuntimeError, match="async with term"):  # noqa: PT012
+        async with k8s_leader.campaign(lease=lease) as candidate:
+            async for _ in candidate.terms():
+                pass
+    assert process_lease(lease.removeprefix("memory:")).holder == ""
+
+
+async def test_leaving_before_the_term_was_entered_releases(lease: str) -> None:
+    async with k8s_leader.campaign(lease=lease) as candidate:
+        async for _ in candidate.terms():
+            break
+    assert process_lease(lease.removeprefix("memory:")).holder == ""
+
+
+async def test_users_observers_are_told(lease: str) -> None:
+    class Notes:
+        def __init__(self) -> None:
+            self.states: list[str] = []
+
+        def on_notice(self, notice: k8s_leader.Notice) -> None:
+            if isinstance(notice, k8s_leader.StateChanged):
+                self.states.append(notice.after)
+
+    notes = Notes()
+    await _lead_once(lease, observers=[notes])
+    assert "leading" in notes.states
+    assert notes.states[-1] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"renew_every": 0}, "renew"),
+        ({"acquire_every": -1.0}, "acquire"),
+        ({"renew_every": 20.0}, "renew"),
+        ({"lease_duration": 0}, "lease"),
+        ({"heartbeat_every": 0}, "heartbeat_every"),
+    ],
+)
+async def test_settings_that_cannot_work_are_named_and_nothing_is_started(
+    lease: str, options: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(k8s_leader.SettingsError) as caught:
+        await _lead_once(lease, **options)
+    assert named in caught.value.setting.replace("-", "_")
+    assert process_lease(lease.removeprefix("memory:")).holder == ""
+
+
+async def test_outside_a_cluster_a_bare_name_is_in_memory_with_one_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    warn_once.cache_clear()
+    with pytest.warns(  # noqa: PT031  # twice is the point
+        k8s_leader.MemoryLeaseWarning, match="process"
+    ) as caught:
+        await _lead_once(f"bare-{next(_NUMBERS)}")
+        await _lead_once(f"bare-{next(_NUMBERS)}")
+    assert len(caught) == 1
+
+
+async def test_s14_inside_a_cluster_no_lease_named_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(k8s_leader.SettingsError, match="name the lease"):
+        await _lead_once(None)
+
+
+async def test_a_start_up_fault_stops_and_surfaces(tmp_path: Path) -> None:
+    (tmp_path / "lease.db").write_text("this is no database, whatever its name says")
+    with pytest.raises(k8s_leader.LeaderError):
+        await _lead_once(f"sqlite:{tmp_path / 'lease.db'}")
+
+
+async def test_two_candidates_share_a_runtimes_thread(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    async with k8s_leader.Runtime() as runtime:
+        before = threading.active_count()
+        for number in (1, 2):
+            lease = f"sqlite:{path}{number}.db"
+            async with k8s_leader.campaign(lease=lease, runtime=runtime) as candidate:
+                async for term in candidate.terms():
+                    async with term:
+                        threads = {thread.name for thread in threading.enumerate()}
+                        assert "k8s-leader-election" not in threads
+                    break
+        assert before >= 1
+
+
+async def test_a_runtime_that_was_not_entered_is_an_error() -> None:
+    with pytest.raises(k8s_leader.LeaderError, match="enter the runtime first"):
+        await _lead_once("memory:unentered", runtime=k8s_leader.Runtime())
+
+
+def test_every_public_name_exists() -> None:
+    for name in k8s_leader.__all__:
+        assert getattr(k8s_leader, name) is not None
