@@ -32,14 +32,8 @@ NOT_VALUES = {
     "termination-log": "the kubelet's own",
 }
 
-# Variables of settings that come in step with the chart; a program without them warns.
-PENDING = (
-    "K8S_LEADER_EVENTS",
-    "K8S_LEADER_HTTP",
-    "K8S_LEADER_LEASE_NOTES",
-    "K8S_LEADER_POD_DELETION_COST",
-    "K8S_LEADER_POD_LABEL",
-)
+# Settings that come in step with the chart; a program without them only warns.
+PENDING = ("K8S_LEADER_HTTP",)
 
 
 def pod_of(objects: list[Manifest]) -> Manifest:

@@ -152,6 +152,34 @@ def test_two_candidates_hand_over_under_the_rights_of_the_chart(
     assert journal.most_at_once() == 1
 
 
+def test_the_leader_service_finds_the_pod_of_the_leader(
+    helm4: Helm, api_server: ApiServer, namespace: str, journal: Journal, start: Start
+) -> None:
+    leader = {"mode": "label", "ports": [{"port": 80}]}
+    values = merged(PLAIN, {"timing": QUICK, "service": {"leader": leader}})
+    environ = deployed(helm4, api_server, namespace, values)
+    objects = helm4.template(values, "--namespace", namespace)
+    template = only(objects, "Deployment")["spec"]["template"]
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    pod = {**template, "metadata": {**template["metadata"], "name": "candidate"}}
+    made = api_server.request("POST", path, pod)
+    environ |= {"POD_NAME": "candidate", "POD_UID": made["metadata"]["uid"]}
+
+    def metadata() -> dict[str, Any]:
+        found = api_server.request("GET", f"{path}/candidate")["metadata"]
+        return {"annotations": {}, **found}
+
+    selector = only(objects, "Service")["spec"]["selector"].items()
+    assert not selector <= metadata()["labels"].items()
+    with start("a", environ) as candidate:
+        wait_until(lambda: selector <= metadata()["labels"].items(), why="it is found")
+        cost = metadata()["annotations"]["controller.kubernetes.io/pod-deletion-cost"]
+        assert cost == "1000"
+        assert candidate.stop() == 0
+        assert "forbid" not in candidate.text().lower()
+    assert not selector <= metadata()["labels"].items()
+
+
 @pytest.mark.parametrize("verb", ["get", "list", "watch", "update"])
 def test_without_any_one_right_on_the_lease_a_candidate_complains(
     helm4: Helm, api_server: ApiServer, namespace: str, start: Start, verb: str
