@@ -175,6 +175,7 @@ def test_the_leader_service_finds_the_pod_of_the_leader(
         wait_until(lambda: selector <= metadata()["labels"].items(), why="it is found")
         cost = metadata()["annotations"]["controller.kubernetes.io/pod-deletion-cost"]
         assert cost == "1000"
+        wait_until(lambda: candidate.leads(journal), why="it handles signals")
         assert candidate.stop() == 0
         assert "forbid" not in candidate.text().lower()
     assert not selector <= metadata()["labels"].items()
