@@ -120,10 +120,11 @@ class Workload:
         return soonest
 
     def _look_at(self, term: Term, now: float) -> float:
+        if term.killing:  # its deadline has passed: what does not die is D state
+            return now + _KILL_PULSE
         due = term.hard_deadline(kill_time=self._timing["kill_time"])
         soonest = due if term.stopping else min(due, term.times.stop_at, self._stop_due)
-        pulse = now + (_KILL_PULSE if term.killing else _PULSE)
-        return min(pulse, max(soonest, now + 0.001))
+        return min(now + _PULSE, max(soonest, now + 0.001))
 
     # -- what the elector says ---------------------------------------------------
 

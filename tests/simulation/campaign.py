@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.simulation.plan import make_plan
 from tests.simulation.run import Outcome, run_plan, shrink
+from tests.simulation.seams import simulated
 
 __all__ = ["Summary", "explain", "run_many"]
 
@@ -124,8 +125,9 @@ def _run_part(part: tuple[int, int]) -> Summary:
     logging.getLogger("k8s_leader").setLevel(logging.CRITICAL + 1)
     began = time.process_time()
     summary = Summary(first_seed=part[0])
-    for seed in range(*part):
-        summary.add(run_plan(make_plan(seed)))
+    with simulated():
+        for seed in range(*part):
+            summary.add(run_plan(make_plan(seed)))
     summary.cpu_seconds = time.process_time() - began
     return summary
 

@@ -4,31 +4,30 @@ One candidate: a machine, a guard with its workload, an elector, a network.
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k8s_leader.election.record import Record, Stored
 from k8s_leader.election.timing import Timing
-from k8s_leader.errors import LeaseError, LeaseForbiddenError
 from k8s_leader.guard.term import Term
 from k8s_leader.leases.recorded import RecordedLeaseManager
-from tests.simulation.elector import Elector
+from tests.simulation.elector import ElectorProcess
 from tests.simulation.guard import GuardModel, Message
 from tests.simulation.network import Link, Listener, SimStore
 from tests.simulation.server import Server
-from tests.simulation.workload import Manners, Tree
+from tests.simulation.workload import SimTree
 from tests.simulation.world import Machine, Process, Scheduler
 
 if TYPE_CHECKING:
     from tests.simulation.checks import Checks
+    from tests.simulation.plan import Starter
 
 __all__ = ["Candidate"]
 
 _PIPE = 0.0001
-_LONGEST_PAUSE = 4.0
-_GUARD_PATIENCE = 5.0
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 10.0
 
 
 class Candidate(Listener):
@@ -38,11 +37,14 @@ class Candidate(Listener):
     Attributes:
         identity: unique for this start.
         stopped: it was told to stop, or ended: nothing more is expected of it.
+        hiccups: how often its elector stood still.
+        stuck: its workload may be in D state: nothing is expected of it.
     """
 
     def __init__(
         self,
         name: str,
+        starter: Starter,
         *,
         scheduler: Scheduler,
         server: Server,
@@ -50,10 +52,6 @@ class Candidate(Listener):
         checks: Checks,
         machine: Machine,
         chance: random.Random,
-        manners: Manners,
-        lateness: float,
-        latency: float,
-        leave_after_term: bool,
     ) -> None:
         self.name = name
         self.starts = 0
@@ -61,28 +59,27 @@ class Candidate(Listener):
         self.stopped = False
         self.timing = timing
         self.machine = machine
-        self.link = Link(chance=chance, latency=latency)
+        self.link = Link(chance=chance, latency=starter.latency)
         self.asked = 0
-        self.hiccups = 0  # how often its elector stood still
+        self.hiccups = 0
         self.stuck = False
         self.confirmed_sent = float("-inf")
         self.born = 0.0
+        self.elector: ElectorProcess | None = None
+        self.guard: GuardModel
+        self.tree: SimTree
+        self._starter = starter
         self._scheduler = scheduler
         self._server = server
         self._checks = checks
         self._chance = chance
-        self._leave = leave_after_term
-        self._manners = manners
-        self._lateness = lateness
-        self._pause = 0.5
-        self._leaving = 0
-        self.frozen_elector = 0
-        self.process: Process | None = None
+        self._pause = _FIRST_PAUSE
         self._processes: list[Process] = []
-        self.elector: Elector | None = None
-        self.guard: GuardModel
-        self.tree: Tree
         self.start()
+
+    @property
+    def process(self) -> Process | None:
+        return None if self.elector is None else self.elector.process
 
     # -- its life ----------------------------------------------------------------
 
@@ -97,53 +94,51 @@ class Candidate(Listener):
         self.stopped = False
         self.born = self._scheduler.now
         self.confirmed_sent = float("-inf")
-        self._pause = 0.5
-        self.tree = Tree(
-            self._scheduler, on_run=self._runs, on_reaped=self._tree_reaped
+        self._pause = _FIRST_PAUSE
+        self.tree = SimTree(
+            self._scheduler, on_run=self._runs, on_end=self._workload_ended
         )
-        self.tree.manners = self._manners
-        self.guard = self._make_guard(self.tree)
+        self.tree.manners = self._starter.manners
+        self.guard = self._make_guard()
         self._checks.started(self)
         self._spawn()
 
-    def _make_guard(self, tree: Tree) -> GuardModel:
-        guard: GuardModel = self._checks.parts.guard(
+    def _make_guard(self) -> GuardModel:
+        guard = GuardModel(
             self._scheduler,
             self.machine,
-            tree,
-            timing=dataclasses.asdict(self.timing),
+            self.tree,
+            identity=self.identity,
+            timing=self.timing,
+            on_exit=self._starter.on_exit,
+            is_pid_1=self._starter.is_pid_1,
             chance=self._chance,
+            tell=self._tell,
+            on_term=self._on_term,
+            on_over=self._look_for_the_end,
+            on_killed=self._guard_killed,
         )
-        guard.lateness = self._lateness
-        guard.tell = self._tell
-        guard.on_term = self._on_term
-        guard.on_idle = self._guard_idle
+        guard.lateness = self._starter.lateness
         return guard
 
     def kill(self) -> None:
         """
         Lose the whole container at once, as with kill -9 of PID 1.
         """
-        if self.stopped and not self.guard.alive:
+        if not self.guard.alive:
             return
-        self.stopped = True
-        self.guard.alive = False
-        self.tree.vanish()
-        self.end_process()
         self._checks.trace(self.name, "the container is killed")
+        self._leave()
+        self.tree.vanish()
+
+    def _guard_killed(self) -> None:
+        self._checks.trace(self.name, "the kernel's timer kills the guard")
+        self.kill()
 
     def crash_elector(self) -> None:
-        if self.process is not None and self.process.alive:
+        if self.elector is not None:
             self._checks.trace(self.name, "the elector crashes")
-            self._elector_ended(70)
-
-    def end_process(self) -> None:
-        """
-        Have the elector reaped.
-        """
-        process, self.process = self.process, None
-        if process is not None:
-            process.kill()
+            self._elector_ended(is_final=False)
 
     def quit(self) -> None:
         """
@@ -154,30 +149,65 @@ class Candidate(Listener):
             self._checks.trace(self.name, "SIGTERM")
             self.guard.quit()
 
-    def freeze_elector(self) -> None:
+    def freeze_elector(self) -> Callable[[], None]:
+        """
+        Stop the elector; return what lets it go on.
+        """
+        process = self.process
         self.hiccups += 1
-        self.frozen_elector += 1
-        if self.process is not None:
-            self.process.stop_()
+        if process is None:
+            return lambda: None
+        process.stop_()
+        patience = self.timing.renew_deadline / 2
+        wait = patience * (0.75 + 0.25 * self._chance.random())
+        self._scheduler.after(wait, self._hung, process)
+        return lambda: process.cont(timers_first=self._chance.random() < 0.5)
 
-    def thaw_elector(self) -> None:
-        self.frozen_elector -= 1
-        if self.process is not None:
-            self.process.cont(timers_first=self._chance.random() < 0.5)
+    def _hung(self, process: Process) -> None:
+        """
+        Kill an elector that did not answer the guard's pings for too long.
+        """
+        if process is self.process and process.stops and not self.guard.stops:
+            self._checks.trace(self.name, "the hung elector is killed")
+            self._elector_ended(is_final=False)
 
     def close(self) -> None:
         """
         End with the simulation.
         """
-        self.guard.alive = False
-        self.end_process()
+        self._leave()
         for process in self._processes:
             process.kill()
 
+    # -- its elector -------------------------------------------------------------
+
     def _spawn(self) -> None:
-        process = Process(  # type: ignore[abstract]  # all that is used is there
+        # Nothing of it is abstract that is used here.
+        process = Process(  # type: ignore[abstract]
             self._scheduler, self.machine, on_error=self._checks.error(self)
         )
+        self._processes.append(process)
+        self.elector = ElectorProcess(
+            process,
+            machine=self.machine,
+            tree=self.tree,
+            timing=self.timing,
+            on_exit_policy=self._starter.on_exit,
+            make_manager=lambda: self._make_manager(process),
+            say=lambda message: self._say(process, message),
+            on_exit=lambda is_final, fault: self._exits(process, is_final, fault),
+        )
+        term = self.guard.term
+        hello = {
+            "version": 1,
+            "identity": self.identity,
+            "cgroup": self.elector,
+            "running": None if term is None else term.facts(),
+            "stopping": self.guard.quits > 0,
+        }
+        self.elector.start(hello)
+
+    def _make_manager(self, process: Process) -> RecordedLeaseManager:
         store = SimStore(
             self._server,
             self.link,
@@ -188,102 +218,84 @@ class Candidate(Listener):
             listener=self,
             now=self.machine.now,
         )
-        manager: RecordedLeaseManager = self._checks.parts.manager(
+        return RecordedLeaseManager(
             store,
             identity=self.identity,
             clock=self.machine,
             lease_duration=self.timing.lease_duration,
         )
-        self.process = process
-        self._processes.append(process)
-        self.elector = elector = Elector(
-            machine=self.machine,
-            timing=self.timing,
-            manager=manager,
-            store=store,
-            say=self._sayer(process),
-            on_exit=lambda error: self._exits(process, error),
-            leave_after_term=self._leave,
-        )
-        for _ in range(self.frozen_elector):
-            process.stop_()
-        term = self.guard.term
-        hello = {
-            "running": None if term is None else term.facts(),
-            "stopping": self.guard.quits > 0,
-        }
-        process.deliver(lambda: process.create_task(elector.run(hello)))
 
-    def _exits(self, process: Process, error: Exception | None) -> None:
-        self._scheduler.after(0.0, self._ended, process, error)
+    def _exits(self, process: Process, is_final: bool, fault: Exception | None) -> None:
+        if process.alive and fault is not None:
+            self._checks.find("exception", f"{self.name}: {fault!r}")
+        self._scheduler.after(0.0, self._exited, process, is_final)
 
-    def _ended(self, process: Process, error: Exception | None) -> None:
-        if process is not self.process or not process.alive:
-            return
-        if error is not None and not isinstance(error, LeaseError | TimeoutError):
-            self._checks.find("exception", f"{self.name}: {error!r}")
-        gives_up = isinstance(error, LeaseForbiddenError)
-        self._elector_ended(0 if error is None or gives_up else 70)
+    def _exited(self, process: Process, is_final: bool) -> None:  # a callback
+        if process is self.process:
+            self._elector_ended(is_final=is_final)
 
-    def _elector_ended(self, status: int) -> None:
+    def _elector_ended(self, *, is_final: bool) -> None:
         self.end_process()
-        if not self.guard.alive:
-            return
-        if status == 0 or (self.guard.quits and self.guard.term is None):
-            self._leave_for_good()
-            return
+        self.guard.elector_ended(is_final=is_final)
         self._scheduler.after(self._pause, self._respawn, self.starts)
         self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
 
     def _respawn(self, starts: int) -> None:
-        if self.guard.alive and self.starts == starts and self.process is None:
-            if self.guard.stops:
-                self._scheduler.after(0.1, self._respawn, starts)
-                return
+        guard = self.guard
+        if not guard.alive or self.starts != starts or self.elector is not None:
+            return
+        if guard.stops:
+            self._scheduler.after(0.1, self._respawn, starts)
+        elif guard.wants_elector:
             self._checks.trace(self.name, "a new elector starts")
             self._spawn()
 
-    def _guard_idle(self) -> None:
+    def _look_for_the_end(self) -> None:
         """
-        Wait for the release only so long, once told to stop.
+        See, as the guard does at the end of each turn, whether all is over.
         """
-        if self._leaving != self.starts:
-            self._leaving = self.starts
-            self._scheduler.after(_GUARD_PATIENCE, self._give_up, self.starts)
-
-    def _give_up(self, starts: int) -> None:
-        if self.starts == starts and self.guard.alive and not self.tree.exists:
+        guard = self.guard
+        over = guard.finishing or guard.quits > 0
+        if over and self.machine.now() >= guard.give_up_at:
             self.end_process()
-            self._leave_for_good()
+        gone = guard.term is None and not self.tree.exists
+        if over and gone and self.elector is None:
+            self._checks.trace(self.name, "leaves")
+            self._leave()
 
-    def _leave_for_good(self) -> None:
+    def _leave(self) -> None:
         self.stopped = True
-        if self.tree.exists:  # the elector ended under a workload: kill it
-            self.tree.kill()
-            return
-        self.guard.alive = False
-        self._checks.trace(self.name, "left")
+        self.guard.die()
+        self.end_process()
+
+    def end_process(self) -> None:
+        """
+        End the elector and have it reaped.
+        """
+        process = self.process
+        self.elector = None
+        if process is not None:
+            process.kill()
 
     # -- the socket pair ---------------------------------------------------------
 
-    def _sayer(self, process: Process) -> Callable[[Message], None]:
-        def say(message: Message) -> None:
-            if process.alive:
-                kind, token = message["type"], message.get("token")
-                self._checks.trace(self.name, f"elector: {kind} token={token}")
-                if kind == "extend":
-                    self._checks.extends(self, message["until"])
-                self._scheduler.after(_PIPE, self.guard.receive, message)
+    def _say(self, process: Process, message: Message) -> None:
+        if not process.alive:
+            return
+        kind = message["type"]
+        self._checks.trace(self.name, f"elector: {kind} token={message.get('token')}")
+        if kind == "extend":
+            self._checks.extends(self, message["until"])
+        self._scheduler.after(_PIPE, self.guard.receive, message)
 
-        return say
-
-    def _tell(self, kind: str, fields: dict[str, Any]) -> None:
+    def _tell(self, kind: str, **fields: object) -> None:
         if kind != "ack":
             self._checks.trace(self.name, f"guard: {kind} {fields}")
-        if self.process is not None and self.elector is not None:
+        elector = self.elector
+        if elector is not None:
             message = {"type": kind, **fields}
             self._scheduler.after(
-                _PIPE, self.process.deliver, self.elector.receive, message
+                _PIPE, elector.process.deliver, elector.receive, message
             )
 
     # -- what the checks hear ----------------------------------------------------
@@ -291,11 +303,9 @@ class Candidate(Listener):
     def _runs(self, runs: bool) -> None:  # a callback
         self._checks.runs(self, runs)
 
-    def _tree_reaped(self) -> None:
-        self._checks.trace(self.name, "the workload is reaped")
+    def _workload_ended(self) -> None:
+        self._checks.trace(self.name, "the workload can be reaped")
         self.guard.wake()
-        if self.stopped and self.process is None:
-            self.guard.alive = False
 
     def _on_term(self, term: Term) -> None:
         self._checks.granted(self, term)

@@ -1,156 +1,113 @@
 """
-The elector process of the simulation: the real loop, manager and guarded workload.
-
-What ``app.elector`` does around them with sockets, settings and logs is modelled here,
-message by message; it is the one part of the elector that is not the real code.
+One elector process: the real ``app.elector`` on virtual time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from typing import Any, cast
 
-from k8s_leader.election import events as ev
-from k8s_leader.election.events import State
-from k8s_leader.election.grant import Grant
-from k8s_leader.election.record import TermId
+from k8s_leader.app.elector import _Elector
+from k8s_leader.clock import SystemClock
 from k8s_leader.election.timing import Timing
-from k8s_leader.leases.port import Held
+from k8s_leader.errors import ExitCode, LeaderError, LeaseError
 from k8s_leader.leases.recorded import RecordedLeaseManager
-from k8s_leader.runner.guarded import GuardedWorkload, GuardLink
-from k8s_leader.runner.loop import ElectionLoop
-from tests.simulation.network import SimStore
-from tests.simulation.world import Machine
+from tests.simulation.workload import SimTree
+from tests.simulation.world import Machine, Process
 
-__all__ = ["Elector"]
+__all__ = ["ElectorProcess"]
 
 Message = dict[str, Any]
 
+_FATAL = frozenset(
+    {
+        ExitCode.OK,
+        ExitCode.WAIT_TIMEOUT,
+        ExitCode.FORBIDDEN,
+        ExitCode.SETTINGS,
+        ExitCode.LOST,
+    }
+)
 
-class _Link:
+
+class ElectorProcess:
     """
-    The elector's end of the socket pair.
-    """
-
-    def __init__(self, say: Callable[[Message], None]) -> None:
-        self._say = say
-
-    def send(self, kind: str, **fields: object) -> None:
-        self._say({"type": kind, **fields})
-
-
-class Elector:
-    """
-    One elector process.
+    The process, its end of the socket pair, and its clock.
 
     Args:
-        manager: makes the lease manager (a planted fault may make another).
+        make_manager: returns the lease manager of this process.
         say: sends the guard a message.
-        on_exit: called when the process ends by itself, with what it ended by.
+        on_exit: called when it ends by itself: whether that ends the candidacy, and
+            what it ended by if that was no error that it expects.
     """
 
     def __init__(
         self,
+        process: Process,
         *,
         machine: Machine,
+        tree: SimTree,
         timing: Timing,
-        manager: RecordedLeaseManager,
-        store: SimStore,
+        on_exit_policy: str,
+        make_manager: Callable[[], RecordedLeaseManager],
         say: Callable[[Message], None],
-        on_exit: Callable[[Exception | None], None],
-        leave_after_term: bool,
+        on_exit: Callable[[bool, Exception | None], None],
     ) -> None:
-        self._machine = machine
-        self._timing = timing
-        self._manager = manager
-        self._store = store
+        self.process = process
+        self.manager = make_manager
+        self.say = say
+        self.on_message: Callable[[Message], None] = lambda _: None
+        self.now = machine.now
+        self.wall = machine.wall
+        self._tree = tree
         self._on_exit = on_exit
-        self._leave = leave_after_term
-        self._workload = GuardedWorkload(
-            cast("GuardLink", _Link(say)), environ=lambda _: {}
-        )
-        self.loop: ElectionLoop | None = None
-        self._early: list[Message] = []
-        self._gone: asyncio.Event | None = None
+        config = {
+            "timing": dataclasses.asdict(timing),
+            "elector": {"store": "kubernetes", "lease": "simulated"},
+            "on_exit": on_exit_policy,
+        }
+        self._elector = _Elector(config)
+        clock = cast("SystemClock", self)
+        self._elector._clock = clock
+        self._elector._watch._clock = clock
 
-    async def run(self, hello: Message) -> None:
-        fault: Exception | None = None
-        try:
-            await self._campaign(hello)
-        except Exception as error:  # noqa: BLE001  # a process ends by it
-            fault = error
-        self._on_exit(fault)
-
-    async def _campaign(self, hello: Message) -> None:
-        loop = ElectionLoop(
-            manager=self._manager,
-            workload=self._workload,
-            clock=self._machine,
-            timing=lambda: self._timing,
-            step_down_backoff=self._timing.retry_period,
-        )
-        first = await self._first_event(loop, hello)
-        self.loop = loop
-        running = asyncio.create_task(loop.run(first=first))
-        await asyncio.sleep(0)
-        for message in self._early:
-            self.receive(message)
-        await running
-
-    async def _first_event(self, loop: ElectionLoop, hello: Message) -> ev.Event:
-        running = hello["running"]
-        if not running:
-            return ev.Stop() if hello["stopping"] else ev.Start()
-        term = TermId(
-            identity=self._manager.identity,
-            uid=running["uid"],
-            acquire_time=running["acquire_time"],
-            transitions=running["transitions"],
-        )
-        self._workload.token = running["token"]
-        if hello["stopping"]:
-            self._early.append({"type": "stopping"})
-        async with asyncio.timeout(max(0.0, running["until"] - self._machine.now())):
-            same = await self._manager.adopt(term, token=running["token"])
-        if not same:
-            return await self._refuse()
-        loop.held = Held(token=running["token"], term=term)
-        times = {name: running[name] for name in ("sent", "stop_at", "until")}
-        grant = Grant(token=running["token"], **times)
-        return ev.Resume(grant=grant, timing=self._timing)
-
-    async def _refuse(self) -> ev.Event:
-        self._gone = asyncio.Event()
-        self._workload.stop(why="the record is another term's", budget=0.0)
-        if not any(message["type"] == "gone" for message in self._early):
-            await self._gone.wait()
-        self._early = [m for m in self._early if m["type"] != "gone"]
-        return ev.Start()
+    def start(self, hello: Message) -> None:
+        """
+        Begin to run, and get the guard's first message.
+        """
+        self.process.deliver(self._begin, hello)
 
     def receive(self, message: Message) -> None:
-        if self.loop is None:
-            self._early.append(message)
-            if message["type"] == "gone" and self._gone is not None:
-                self._gone.set()
-            return
-        self._heard(self.loop, message)
+        self.on_message(message)
 
-    def _heard(self, loop: ElectionLoop, message: Message) -> None:
-        kind = message["type"]
-        if kind == "stopping":
-            loop.report(ev.Stop(), reason="signal")
-        elif kind == "refused":
-            self._report_gone(loop)
-        elif kind == "gone":
-            by_itself = loop.election.state is State.LEADING
-            self._report_gone(loop)
-            if by_itself and self._leave:
-                loop.report(ev.Stop(), reason="the workload ended")
-        elif kind == "stuck":
-            loop.report(ev.WorkloadStuck(), reason="stuck")
+    def _begin(self, hello: Message) -> None:
+        self.process.create_task(self._run())
+        self.process.call_soon(lambda: self.on_message({"type": "hello", **hello}))
 
-    def _report_gone(self, loop: ElectionLoop) -> None:
-        if loop.election.grant is not None:
-            backoff = self._timing.retry_period
-            loop.report(ev.WorkloadGone(backoff=backoff), reason="gone")
+    async def _run(self) -> None:
+        try:
+            status = await self._elector.run(cast("Any", self))
+        except LeaderError as error:
+            self._on_exit(error.exit_code in _FATAL, _odd(error))
+        except Exception as error:  # noqa: BLE001  # a process ends by it
+            self._on_exit(False, _odd(error))
+        else:
+            self._on_exit(status in _FATAL, None)
+
+    # -- what seams.py asks ------------------------------------------------------
+
+    async def bury(self) -> None:
+        """
+        Kill the workload in the guard's place.
+        """
+        self._tree.kill()
+        await asyncio.sleep(0.02)
+
+    def exit(self, status: int) -> None:
+        self._on_exit(status in _FATAL, None)
+
+
+def _odd(error: Exception) -> Exception | None:
+    return None if isinstance(error, LeaseError | TimeoutError) else error

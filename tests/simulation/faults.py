@@ -112,8 +112,7 @@ def _break(world: World, _: Candidate, __: Fault) -> None:
 
 
 def _freeze_elector(_: World, who: Candidate, __: Fault) -> Undo:
-    who.freeze_elector()
-    return who.thaw_elector
+    return who.freeze_elector()
 
 
 def _freeze_guard(world: World, who: Candidate, __: Fault) -> Undo:
@@ -128,24 +127,24 @@ def _freeze_guard(world: World, who: Candidate, __: Fault) -> Undo:
 
 
 def _freeze_both(world: World, who: Candidate, fault: Fault) -> Undo:
-    who.freeze_elector()
+    thaw_elector = who.freeze_elector()
     thaw_guard = _freeze_guard(world, who, fault)
 
     def undo() -> None:
         thaw_guard()
-        who.thaw_elector()
+        thaw_elector()
 
     return undo
 
 
 def _suspend(world: World, who: Candidate, fault: Fault) -> Undo:
     tree = who.tree
-    tree.freeze()
+    tree.suspend()
     thaw_both = _freeze_both(world, who, fault)
 
     def undo() -> None:
         thaw_both()
-        tree.thaw()
+        tree.resume()
 
     return undo
 

@@ -1,19 +1,26 @@
 """
-The guard of the simulation: its deadlines, on the project's own reading of grants.
+The guard process of the simulation: the real ``Workload`` in a loop of virtual time.
 
-``Term`` and ``Times`` are the real ones; the loop around them is modelled: drain the
-socket, read the clock, act. It can be stopped, and is always a little late.
+What holds grants and deadlines is the real code of ``guard.workload``, ``guard.term``
+and ``guard.watchdog``. What ``guard.supervisor`` does around it with sockets, signals
+and processes is modelled here: drain the socket, read the clock, act.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from k8s_leader.guard.term import Refusal, Term, Times
-from tests.simulation.workload import Tree
+from k8s_leader.election.timing import Timing
+from k8s_leader.guard.log import Log
+from k8s_leader.guard.term import Refusal, Term
+from k8s_leader.guard.tree import Tree
+from k8s_leader.guard.watchdog import DeadMan, WallClock
+from k8s_leader.guard.workload import Workload
+from tests.simulation.workload import SimTree
 from tests.simulation.world import Handle, Machine, Scheduler
 
 __all__ = ["GuardModel", "Message"]
@@ -21,7 +28,44 @@ __all__ = ["GuardModel", "Message"]
 Message = dict[str, Any]
 
 _NEVER = float("inf")
-_PULSE = 0.25
+_ELECTOR_PATIENCE = 5.0
+
+
+class _Silent:
+    """
+    The guard's log, unheard.
+    """
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+
+    def say(self, message: str, *, level: int = 20) -> None:
+        """
+        Say nothing.
+        """
+
+
+class _KernelTimer:
+    """
+    The kernel's timer: kills the guard, even a stopped one.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, machine: Machine, on_time: Callable[[], None]
+    ) -> None:
+        self._scheduler = scheduler
+        self._machine = machine
+        self._on_time = on_time
+        self._handle: Handle | None = None
+
+    def arm(self, at: float) -> None:
+        self.disarm()
+        self._handle = self._scheduler.at(self._machine.true(at), self._on_time)
+
+    def disarm(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
 
 
 class GuardModel:
@@ -29,38 +73,76 @@ class GuardModel:
     The guard process of one candidate.
 
     Attributes:
-        term: what it runs now.
+        quits: how often it was told to stop.
+        stops: for how many reasons it stands still.
         lateness: it is scheduled up to so many seconds late.
-        tell: sends the elector a message; set by the candidate.
-        on_term: called when a term begins or its grant moves.
+        finishing: its elector ended as it should; no other is started.
     """
 
     def __init__(
         self,
         scheduler: Scheduler,
         machine: Machine,
-        tree: Tree,
+        tree: SimTree,
         *,
-        timing: dict[str, float],
+        identity: str,
+        timing: Timing,
+        on_exit: str,
+        is_pid_1: bool,
         chance: random.Random,
+        tell: Callable[..., None],
+        on_term: Callable[[Term], None],
+        on_over: Callable[[], None],
+        on_killed: Callable[[], None],
     ) -> None:
-        self.term: Term | None = None
         self.quits = 0
         self.alive = True
         self.stops = 0
         self.lateness = 0.001
-        self.refusals: list[str] = []
-        self.tell: Callable[[str, Message], None] = lambda *_: None
-        self.on_term: Callable[[Term], None] = lambda _: None
-        self.on_idle: Callable[[], None] = lambda: None
-        self._scheduler = scheduler
-        self._machine = machine
+        self.finishing = False
+        self.give_up_at = _NEVER
         self._tree = tree
         self._timing = timing
+        self._tell = tell
+        self._on_term = on_term
+        self._on_over = on_over
+        self._scheduler = scheduler
+        self._machine = machine
         self._chance = chance
         self._inbox: deque[Message] = deque()
         self._timer: Handle | None = None
         self._due = False
+        config = {
+            "timing": dataclasses.asdict(timing),
+            "command": ["work"],
+            "stop_signal": 15,
+            "on_exit": on_exit,
+        }
+        self.workload = Workload(
+            config,
+            environ={},
+            tree=cast("Tree", tree),
+            now=machine.now,
+            spare=tuple,
+            tell=tell,
+            log=cast("Log", _Silent(identity)),
+        )
+        dead_man = object.__new__(DeadMan)
+        dead_man._at = 0.0
+        timer = None if is_pid_1 else _KernelTimer(scheduler, machine, on_killed)
+        dead_man._timer = cast("Any", timer)
+        self.workload._dead_man = dead_man
+        self.workload._wall = WallClock(
+            machine.now, tolerance=timing.safety_margin, wall=machine.wall
+        )
+
+    @property
+    def term(self) -> Term | None:
+        return self.workload.term
+
+    @property
+    def wants_elector(self) -> bool:
+        return not self.finishing and (self.term is not None or not self.quits)
 
     # -- what wakes it -----------------------------------------------------------
 
@@ -88,19 +170,17 @@ class GuardModel:
         """
         Take SIGTERM.
         """
-        self.quits += 1
-        self.tell("stopping", {"why": "SIGTERM"})
-        term = self.term
-        if term is not None:
-            budget = 0.0 if self.quits > 1 else self._timing["stop_timeout"]
-            self._stop(term, "SIGTERM", kill_at=self._machine.now() + budget)
-        self.wake()
+        self.receive({"type": "SIGTERM"})
 
-    def hang_up(self) -> None:
+    def elector_ended(self, *, is_final: bool) -> None:
         """
-        Drop what a dead elector had said and nobody read.
+        Have the elector reaped.
         """
-        self._inbox.clear()
+        self.receive({"type": "SIGCHLD", "is_final": is_final})
+
+    def die(self) -> None:
+        self.alive = False
+        self.workload._dead_man.release()
 
     # -- one turn ----------------------------------------------------------------
 
@@ -111,87 +191,69 @@ class GuardModel:
         now = self._machine.now()
         while self._inbox:
             self._hear(self._inbox.popleft(), now)
-        self._enforce(now)
-        self._settle()
-        self._sleep(now)
+        self.workload.enforce(now)
+        self.workload.settle(now, reap=self._reap)
+        self._settle(now)
+        if self.alive:
+            self._sleep(now)
 
     def _hear(self, message: Message, now: float) -> None:
         kind = message["type"]
         try:
             if kind == "start":
-                self.hear_start(message, now)
+                self.workload.hear_start(message, now)
+                self._moved()
             elif kind == "extend":
-                self.hear_extend(message, now)
+                self.workload.hear_extend(message, now)
+                self._moved()
             elif kind == "stop":
-                self.hear_stop(message, now)
+                self.workload.hear_stop(message, now)
+            elif kind == "SIGTERM":
+                self._quit(now)
+            elif kind == "SIGCHLD" and message["is_final"]:
+                self.workload.close()
+                self.workload.stop("the elector ended", budget=0.0, now=now)
+                self.finishing = True
         except Refusal as exc:
-            self.refusals.append(f"{kind}: {exc}")
             if kind == "start":
-                self.tell("refused", {"token": message.get("token")})
+                self._tell("refused", token=message.get("token"), reason=str(exc))
 
-    def hear_start(self, message: Message, now: float) -> None:
-        if self.term is not None or self._tree.exists:
-            raise Refusal("the tree of an earlier start is not gone")
-        if self.quits:
-            raise Refusal("this guard is stopping")
-        self.term = Term.read(message, timing=self._timing, now=now)
-        self.on_term(self.term)
-        self._tree.start()
-        self.tell("started", {"token": self.term.token})
+    def _moved(self) -> None:
+        if self.term is not None:
+            self._on_term(self.term)
 
-    def hear_extend(self, message: Message, now: float) -> None:
-        term = self.term
-        if term is None or message.get("token") != term.token:
-            raise Refusal("it is for another term")
-        times = Times.read(message, timing=self._timing, now=now)
-        if times.sent < term.times.sent:
-            raise Refusal("it is older than the one before")
-        if now >= term.times.until:
-            raise Refusal("the grant has ended")
-        term.times = times
-        self.on_term(term)
-        self.tell("ack", {"token": term.token, "until": times.until})
+    def _quit(self, now: float) -> None:
+        self.quits += 1
+        again = self.quits > 1
+        self._tell("stopping", why="SIGTERM", escalated=again)
+        self.workload.close()
+        if self.workload.term is None:
+            self.give_up_at = min(self.give_up_at, now + _ELECTOR_PATIENCE)
+        budget = 0.0 if again else self._timing.stop_timeout
+        self.workload.stop("SIGTERM", budget=budget, now=now)
 
-    def hear_stop(self, message: Message, now: float) -> None:
-        term = self.term
-        if term is None:
-            return
-        if message.get("token") != term.token:
-            raise Refusal("it is for another term")
-        self._stop(term, str(message["why"]), kill_at=now + message["budget"])
+    def _reap(self) -> None:
+        found = self._tree.reap()
+        if found is not None:
+            self.workload.reaped(*found)
 
-    def _stop(self, term: Term, why: str, *, kill_at: float) -> None:
-        if term.stop(why, kill_at=kill_at) and kill_at > self._machine.now():
-            self._tree.signal_stop()
+    def _settle(self, now: float) -> None:
+        self._reap_and_settle(now)
+        over = self.finishing or self.quits > 0
+        if over and self.workload.term is None and self.give_up_at == _NEVER:
+            self.give_up_at = now + _ELECTOR_PATIENCE
+        self._on_over()
 
-    def _enforce(self, now: float) -> None:
-        term = self.term
-        if term is None:
-            return
-        kill_time = self._timing["kill_time"]
-        if now >= term.times.stop_at:
-            self._stop(term, "the grant ends", kill_at=now + kill_time)
-        if now >= term.hard_deadline(kill_time=kill_time):
-            term.stop("deadline", kill_at=now)
-            term.killing = True
-            self._tree.kill()
-
-    def _settle(self) -> None:
-        term = self.term
-        if term is not None and not self._tree.exists:
-            self.term = None
-            self.tell("gone", {"token": term.token, "code": self._tree.code})
-        if self.quits and self.term is None:
-            self.on_idle()
+    def _reap_and_settle(self, now: float) -> None:
+        if self._tree.leader is not None:
+            self._reap()
+            self.workload.settle(now, reap=self._reap)
 
     def _sleep(self, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        term = self.term
-        if term is None or term.killing:
-            return
-        due = term.hard_deadline(kill_time=self._timing["kill_time"])
-        soonest = due if term.stopping else min(due, term.times.stop_at)
-        at = self._machine.true(max(soonest, now + 0.001)) + 1e-7
-        self._timer = self._scheduler.at(at, self.wake)
+        at = min(self.workload.next_look(now), self.give_up_at)
+        if at < _NEVER:
+            at = self._machine.true(max(at, now + 0.001)) + 1e-7
+            self._timer = self._scheduler.at(at, self.wake)

@@ -57,7 +57,8 @@ class Starter:
     latency: float = 0.002
     lateness: float = 0.001
     manners: Manners = field(default_factory=Manners)
-    leaves: bool = False
+    on_exit: str = "release"
+    is_pid_1: bool = True
     timing: Timing | None = None
 
 
@@ -89,6 +90,10 @@ class Plan:
     peers: int = 0
     peers_may_overlap: bool = False
     requests_per_second: float = 3.0
+
+    @property
+    def wall_moves(self) -> bool:
+        return any(fault.kind.startswith("wall") for fault in self.faults)
 
     def describe(self) -> str:
         """
@@ -157,6 +162,7 @@ class _Maker:
                     latency=0.002 if calm else self.chance.choice((0.001, 0.01, 0.05)),
                     lateness=self.chance.choice((0.001, 0.001, 0.2, 0.98)),
                     manners=self.manners(),
+                    is_pid_1=self.chance.random() < 0.7,
                     timing=self.other if self.chance.random() < 0.5 else None,
                 )
             )
@@ -264,9 +270,9 @@ def _partition(make: _Maker) -> None:
     slow = make.chance.choice(("slow", "answers_late"))
     make.add(slow, at=make.begin, lasts=30.0, value=make.length / 5)
     kind = make.chance.choice(("cut", "cut_requests", "cut_replies", "freeze_elector"))
-    make.add(kind, lasts=2.0 * make.length)
-    if make.chance.random() < 0.3:
-        make.add("crash_elector")
+    fault = make.add(kind, lasts=2.0 * make.length)
+    if make.chance.random() < 0.5:
+        make.add("crash_elector", at=fault.at + make.between(0.0, 3.0))
 
 
 def _wall(make: _Maker) -> None:
@@ -312,6 +318,8 @@ def _labels(make: _Maker) -> None:
     make.options["calm"] = make.options["keeps_term"] = True
     for _ in range(make.chance.randint(1, 6)):
         make.add(make.chance.choice(("label", "label", "break", "renew_time")))
+    if make.chance.random() < 0.5:
+        make.add("stall", at=make.begin, lasts=8.0)
 
 
 def _stuck(make: _Maker) -> None:
@@ -336,7 +344,7 @@ def _endings(make: _Maker) -> None:
             at=each.at,
             rate=each.rate,
             manners=Manners(lives=make.between(0.05, 9.0), stop_takes=0.5),
-            leaves=make.chance.random() < 0.2,
+            on_exit=make.chance.choice(("release", "restart", "exit")),
         )
         for each in make.starters
     ]
@@ -380,13 +388,7 @@ def _delete(make: _Maker) -> None:
 
 
 def _at_start(starter: Starter) -> Starter:
-    return Starter(
-        rate=starter.rate,
-        latency=starter.latency,
-        lateness=starter.lateness,
-        manners=starter.manners,
-        timing=starter.timing,
-    )
+    return replace(starter, at=0.0)
 
 
 def _steal(make: _Maker) -> None:
@@ -398,6 +400,10 @@ def _steal(make: _Maker) -> None:
     at = make.between(6.0, 10.0)
     if make.chance.random() < 0.4:
         make.add("crash_elector", at=at - 0.1)
+    if make.chance.random() < 0.3:  # unseen, while the leader leaves
+        make.options["calm"] = False
+        make.add("stall", at=at - 1.0, lasts=3.0)
+        make.add("quit", at=at - make.between(0.0, 0.3))
     make.add(make.chance.choice(kinds), at=at)
 
 

@@ -32,14 +32,16 @@ from k8s_leader.election.record import renewal as renewed
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import LeaseConflictError, LeaseUnavailableError
 from k8s_leader.guard.term import Term, Times
+from k8s_leader.guard.workload import Workload
 from k8s_leader.leases import recorded
 from k8s_leader.leases.recorded import RecordedLeaseManager
+from k8s_leader.runner.burial import GuardWatch
 from k8s_leader.runner.loop import ElectionLoop
 from tests.simulation.candidate import Candidate
-from tests.simulation.guard import GuardModel
 from tests.simulation.network import SimStore
 from tests.simulation.plan import Plan
 from tests.simulation.server import Server
+from tests.simulation.workload import SimTree
 from tests.simulation.world import Machine
 
 __all__ = ["PLANTED", "Planted"]
@@ -292,16 +294,16 @@ def _gone_before_reaped() -> Iterator[None]:
     """
     The guard reports a killed workload gone before it is reaped.
     """
-    real = GuardModel._settle
+    real = SimTree.kill
 
-    def settle(self: GuardModel) -> None:
-        term = self.term
-        if term is not None and term.killing:
-            self.term = None
-            self.tell("gone", {"token": term.token, "code": 137})
-        real(self)
+    def kill(self: SimTree, *, spare: Any = ()) -> None:
+        real(self, spare=spare)
+        self.leader = None
 
-    with patch.object(GuardModel, "_settle", settle):
+    with (
+        patch.object(SimTree, "kill", kill),
+        patch.object(SimTree, "is_empty", lambda self, **_: self.leader is None),
+    ):
         yield
 
 
@@ -478,12 +480,14 @@ def _helpless_guard() -> Iterator[None]:
     The guard stops the workload only when its elector says so.
     """
 
-    def enforce(self: GuardModel, now: float) -> None:
+    def enforce(self: Workload, now: float) -> None:
         if self.term is not None and now >= self.term.kill_at:
-            self.term.killing = True
-            self._tree.kill()
+            self._kill(self.term, now)
 
-    with patch.object(GuardModel, "_enforce", enforce):
+    with (
+        patch.object(Workload, "enforce", enforce),
+        patch.object(GuardWatch, "acknowledged", lambda *_: None),
+    ):
         yield
 
 
@@ -579,7 +583,7 @@ def _second_elector() -> Iterator[None]:
     """
 
     def end_process(self: Candidate) -> None:
-        self.process = None
+        self.elector = None
 
     with patch.object(Candidate, "end_process", end_process):
         yield
@@ -686,16 +690,16 @@ def _stale_extend() -> Iterator[None]:
     A guard that stood still counts a grant from when it reads of it.
     """
 
-    def hear_extend(self: GuardModel, message: dict[str, Any], now: float) -> None:
+    def hear_extend(self: Workload, message: dict[str, Any], now: float) -> None:
         term = self.term
         if term is not None and message["token"] == term.token:
             ago = now - message["sent"]
             term.times = Times(
                 sent=now, stop_at=message["stop_at"] + ago, until=message["until"] + ago
             )
-            self.on_term(term)
+            self._tell("ack", token=term.token, until=message["until"], now=now)
 
-    with patch.object(GuardModel, "hear_extend", hear_extend):
+    with patch.object(Workload, "hear_extend", hear_extend):
         yield
 
 

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tests.simulation.candidate import Candidate
-from tests.simulation.checks import Checks, Finding, Parts
+from tests.simulation.checks import Checks, Finding
 from tests.simulation.faults import apply
 from tests.simulation.peer import Peer
 from tests.simulation.plan import Plan, Starter
+from tests.simulation.seams import simulated
 from tests.simulation.server import Server
-from tests.simulation.world import Machine, Scheduler
+from tests.simulation.world import Machine, Scheduler, StepLimitError
 
 __all__ = ["Outcome", "World", "run_plan", "shrink"]
 
@@ -63,16 +64,13 @@ class World:
         who = Candidate(
             # One name begins another: identities compare whole (S11).
             "pod" if index == 0 else f"pod-{index}",
+            starter,
             scheduler=self.scheduler,
             server=self.server,
             timing=starter.timing or self.plan.timing,
             checks=self.checks,
             machine=machine,
             chance=chance,
-            manners=starter.manners,
-            lateness=starter.lateness,
-            latency=starter.latency,
-            leave_after_term=starter.leaves,
         )
         self.candidates[index] = who
 
@@ -90,9 +88,7 @@ class World:
         )
 
 
-def run_plan(
-    plan: Plan, *, parts: Parts | None = None, tracing: bool = False
-) -> Outcome:
+def run_plan(plan: Plan, *, tracing: bool = False) -> Outcome:
     """
     Run one schedule; the same plan gives the same outcome.
     """
@@ -103,7 +99,6 @@ def run_plan(
         scheduler=scheduler,
         server=server,
         plan=plan,
-        parts=parts or Parts(),
         tracing=tracing,
     )
     world = World(plan=plan, scheduler=scheduler, server=server, checks=checks)
@@ -113,14 +108,15 @@ def run_plan(
         scheduler.at(0.5 * index, world.add_peer, index)
     for fault in plan.faults:
         scheduler.at(fault.at, apply, world, fault)
-    try:
-        _run_to_the_end(world)
-        checks.finish(list(world.candidates.values()))
-    except AssertionError as error:
-        checks.find("busy loop", str(error))
-    requests = sum(who.asked for who in world.candidates.values())
-    for who in world.candidates.values():
-        who.close()
+    with simulated():
+        try:
+            _run_to_the_end(world)
+            checks.finish(list(world.candidates.values()))
+        except StepLimitError as error:
+            checks.find("busy loop", str(error))
+        requests = sum(who.asked for who in world.candidates.values())
+        for who in world.candidates.values():
+            who.close()
     return Outcome(
         plan=plan,
         findings=tuple(checks.findings),

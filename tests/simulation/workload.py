@@ -4,14 +4,17 @@ The workload's tree of processes in the simulation, and how it takes being stopp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.simulation.world import Handle, Scheduler
 
-__all__ = ["Manners", "Tree"]
+__all__ = ["Manners", "SimTree"]
 
 _NEVER = float("inf")
+_TOO_LATE = 125
+_PID = 4711
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +24,7 @@ class Manners:
 
     Attributes:
         stop_takes: seconds from the stop signal to its end; infinite: it disobeys.
-        kill_takes: seconds from SIGKILL until it is reaped (it runs no longer).
+        kill_takes: seconds from SIGKILL until it can be reaped (it runs no longer).
         lives: seconds after which it ends by itself.
     """
 
@@ -30,12 +33,16 @@ class Manners:
     lives: float = _NEVER
 
 
-class Tree:
+class SimTree:
     """
-    All processes of one workload.
+    All processes of one workload; stands in for the guard's ``Tree``.
 
     ``runs`` is what must never overlap: from the start until the last instruction.
     ``exists`` is what forbids a release: until everything is reaped.
+
+    Args:
+        on_run: told when it begins and ends to run.
+        on_end: called when there is something to reap.
     """
 
     def __init__(
@@ -43,73 +50,124 @@ class Tree:
         scheduler: Scheduler,
         *,
         on_run: Callable[[bool], None],
-        on_reaped: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
         self.manners = Manners()
+        self.leader: int | None = None
+        self.code: int | None = None
+        self.started_at = 0.0
         self.exists = False
         self.runs = False
-        self.code = 0
+        self.dying = False
         self.killed = False
-        self._frozen = 0
-        self._dying = False
+        self.suspended = False  # with the machine
+        self._frozen = False  # by the guard
+        self._status: int | None = None
         self._scheduler = scheduler
         self._on_run = on_run
-        self._on_reaped = on_reaped
+        self._on_end = on_end
         self._ends: list[Handle] = []
 
-    def start(self) -> None:
-        assert not self.exists
-        self.exists, self._dying, self.killed = True, False, False
+    # -- what the guard asks of a tree -------------------------------------------
+
+    def start(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        stop_at: float,
+        now: Callable[[], float],
+    ) -> int:
+        assert not self.exists, "a second workload beside the first"
+        self.exists, self.dying, self.killed = True, False, False
+        self.leader, self.code, self._status = _PID, None, None
+        self.started_at = now()
+        self._frozen = False
         self._ends = []
+        if self.started_at >= stop_at:
+            self._die(after=0.001, status=_TOO_LATE)
+            return _PID
         self._update()
         self._end_after(self.manners.lives)
+        return _PID
 
-    def signal_stop(self) -> None:
-        if self.exists:
+    def reaped(self, pid: int, status: int) -> bool:
+        self.leader, self.code = None, status
+        return True
+
+    def signal(self, number: int) -> None:
+        if number == signal.SIGCONT:
+            self._frozen = False
+            self._update()
+        elif self.exists:
             self._end_after(self.manners.stop_takes)
 
-    def kill(self) -> None:
-        if self.exists and not self._dying:
-            self._dying = self.killed = True
-            self._cancel_ends()
-            self._update()
-            self._scheduler.after(self.manners.kill_takes, self._reaped)
+    def freeze(self, *, spare: Collection[int]) -> None:
+        self._frozen = True
+        self._update()
+
+    def thaw(self, *, spare: Collection[int]) -> None:
+        self._frozen = False
+        self._update()
+
+    def kill(self, *, spare: Collection[int] = ()) -> None:
+        if self.exists and not self.dying:
+            self.killed = True
+            self._die(after=self.manners.kill_takes, status=137)
+
+    def is_empty(self, *, spare: Collection[int]) -> bool:
+        return not self.exists
+
+    # -- what the world does with it ---------------------------------------------
+
+    def reap(self) -> tuple[int, int] | None:
+        """
+        Return pid and status of what has ended and was not reaped yet.
+        """
+        if self._status is None:
+            return None
+        status, self._status = self._status, None
+        self.exists = False
+        return _PID, status
 
     def vanish(self) -> None:
         """
         End with the PID namespace: nobody is told.
         """
         self._cancel_ends()
-        self.exists = False
+        self.exists, self.leader, self._status = False, None, None
         self._update()
 
-    def freeze(self) -> None:
-        self._frozen += 1
+    def suspend(self) -> None:
+        self.suspended = True
         self._update()
 
-    def thaw(self) -> None:
-        self._frozen -= 1
+    def resume(self) -> None:
+        self.suspended = False
         self._update()
 
     def _end_after(self, delay: float) -> None:
-        if delay < _NEVER and not self._dying:
+        if delay < _NEVER and not self.dying:
             self._ends.append(self._scheduler.after(delay, self._end))
 
     def _end(self) -> None:
-        if not self.exists or self._dying:
+        if not self.exists or self.dying:
             return
-        if self._frozen:  # it cannot end while it is stopped
+        if self._frozen or self.suspended:  # it cannot end while it is stopped
             self._end_after(0.1)
             return
-        self._dying = True
+        self._die(after=0.001, status=0)
+
+    def _die(self, *, after: float, status: int) -> None:
+        self.dying = True
         self._cancel_ends()
         self._update()
-        self._scheduler.after(0.001, self._reaped)
+        self._scheduler.after(after, self._dead, status)
 
-    def _reaped(self) -> None:
+    def _dead(self, status: int) -> None:
         if self.exists:
-            self.exists = False
-            self._on_reaped()
+            self._status = status
+            self._on_end()
 
     def _cancel_ends(self) -> None:
         for handle in self._ends:
@@ -117,7 +175,8 @@ class Tree:
         self._ends = []
 
     def _update(self) -> None:
-        runs = self.exists and not self._dying and not self._frozen
+        stopped = self.dying or self._frozen or self.suspended
+        runs = self.exists and not stopped
         if runs is not self.runs:
             self.runs = runs
             self._on_run(runs)

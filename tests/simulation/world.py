@@ -23,7 +23,7 @@ _FEW = 400
 """So many events at one instant are a busy loop."""
 
 
-class StepLimitError(AssertionError):
+class StepLimitError(Exception):
     """
     Something goes round and round while no time passes.
     """
