@@ -117,6 +117,7 @@ class GuardModel:
             "command": ["work"],
             "stop_signal": 15,
             "on_exit": on_exit,
+            "stop_courtesy": 0.1,
         }
         self.workload = Workload(
             config,
@@ -229,8 +230,11 @@ class GuardModel:
         self.workload.close()
         if self.workload.term is None:
             self.give_up_at = min(self.give_up_at, now + _ELECTOR_PATIENCE)
-        budget = 0.0 if again else self._timing.stop_timeout
-        self.workload.stop("SIGTERM", budget=budget, now=now)
+        if again:
+            self.workload.stop("SIGTERM", budget=0.0, now=now)
+        else:
+            budget = self._timing.stop_timeout
+            self.workload.ask_to_stop("SIGTERM", budget=budget, now=now)
 
     def _reap(self) -> None:
         found = self._tree.reap()

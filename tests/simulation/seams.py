@@ -7,6 +7,7 @@ see virtual clocks, sockets, processes and leases. Their own code is untouched.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 from unittest.mock import patch
 
 from k8s_leader.app import elector as elector_module
+from k8s_leader.app.cluster_observers import ClusterSide
 from k8s_leader.app.stores import LeaseChoice, OpenLease
 from k8s_leader.election.timing import Timing
 from k8s_leader.guard import workload as workload_module
@@ -97,9 +99,21 @@ class _Link:
 
 @asynccontextmanager
 async def _open_manager(
-    choice: LeaseChoice, *, identity: str, clock: Seat, timing: Timing
+    choice: LeaseChoice, *, identity: str, clock: Seat, timing: Timing, annotate: object
 ) -> AsyncIterator[OpenLease]:
     yield OpenLease(manager=clock.manager(), lease=choice.lease, namespace="default")
+
+
+@asynccontextmanager
+async def _open_cluster_side(*_: object, **__: object) -> AsyncIterator[ClusterSide]:
+    yield ClusterSide(farewell=_farewell)
+
+
+async def _farewell() -> None:
+    """
+    Take the moment that an orderly stop grants for the Pod's label.
+    """
+    await asyncio.sleep(0.03)
 
 
 async def _bury(*, identity: str, guard: int, cgroup: Seat) -> None:
@@ -119,6 +133,7 @@ def simulated() -> Iterator[None]:
     with ExitStack() as stack:
         for module, name, stand_in in (
             (elector_module, "open_manager", _open_manager),
+            (elector_module, "open_cluster_side", _open_cluster_side),
             (elector_module, "GuardLink", _Link),
             (elector_module, "configure", _nothing),
             (elector_module, "bury", _bury),
