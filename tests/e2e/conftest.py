@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.kind.cluster import KindCluster
+from tests.cluster.kind.cluster import KindCluster, published_image
 from tests.cluster.kind.engine import Engine, PrivateEngine
 from tests.cluster.kind.shell import cache, locked, missing_programs
 from tests.e2e.images import Images, all_images
@@ -43,7 +43,7 @@ def why_not() -> str | None:
     """
     if not (KIND.can_be_had() and KUBERNETES.can_be_had()):
         return "Go 1.24 or newer is missing: https://go.dev/dl"
-    if Engine.existing():
+    if Engine(None, sealed=False).answers():
         return None
     missing = missing_programs()
     if os.geteuid():
@@ -67,7 +67,7 @@ def engine() -> Iterator[Engine]:
         if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
             pytest.fail(f"no end-to-end tests: {reason}", pytrace=False)
         pytest.skip(f"no end-to-end tests: {reason}")
-    existing = Engine.existing()
+    existing = Engine.existing(published_image())
     if existing:
         yield existing
         return

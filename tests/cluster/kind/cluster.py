@@ -19,13 +19,17 @@ from tests.helpers.go_build import KIND, KUBERNETES
 if TYPE_CHECKING:
     from tests.cluster.kind.engine import Engine
 
-__all__ = ["KindCluster"]
+__all__ = ["SHARED", "KindCluster", "published_image"]
 
-# Which node image an engine that can pull takes, unless this variable says another.
-NODE_IMAGE_VARIABLE = "KIND_NODE_IMAGE"
-PUBLISHED = "kindest/node:v1.34.0"
 SHARED = "/shared"
 """A folder of this machine that every node has; see `KindCluster.shared`."""
+
+
+def published_image() -> str:
+    """
+    Return the node image that an engine takes which can pull images.
+    """
+    return os.environ.get("KIND_NODE_IMAGE") or "kindest/node:v1.34.0"
 
 
 class KindCluster:
@@ -70,14 +74,13 @@ class KindCluster:
         """
         Make the cluster and wait until its nodes are ready.
         """
-        published = None if self.engine.private else PUBLISHED
-        published = os.environ.get(NODE_IMAGE_VARIABLE) or published
-        image = published or node_image(self.engine)
+        own = self.engine.sealed
+        image = node_image(self.engine) if own else published_image()
         config = self._folder / "kind.json"
-        config.write_text(json.dumps(self._config(own=published is None)))
+        config.write_text(json.dumps(self._config(own=own)))
         words = ("--image", image, "--config", config, "--kubeconfig", self.kubeconfig)
         self._kind("create", "cluster", "--name", self.name, *words)
-        if published is None:
+        if own:
             connect_pods(self)
         self.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=120s")
 
@@ -138,7 +141,7 @@ class KindCluster:
         """
         self.engine.docker("start", node)
         self.await_api()
-        if self.engine.private:
+        if self.engine.sealed:
             connect_pods(self)
         words = ("wait", "--for=condition=Ready", f"node/{node}", "--timeout=120s")
         self.kubectl(*words)

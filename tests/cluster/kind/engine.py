@@ -25,12 +25,12 @@ class Engine:
 
     Args:
         host: DOCKER_HOST of it; None is what the docker command finds by itself.
-        private: it is ours, so that nothing was ever pulled into it, or can be.
+        sealed: nothing can be pulled into it: what runs on it has to be made here.
     """
 
-    def __init__(self, host: str | None, *, private: bool) -> None:
+    def __init__(self, host: str | None, *, sealed: bool) -> None:
         self.environ = {"DOCKER_HOST": host} if host else {}
-        self.private = private
+        self.sealed = sealed
 
     def docker(
         self, *args: object, stdin: str | None = None, timeout: float = 600
@@ -39,7 +39,7 @@ class Engine:
         Run a docker command on this engine; return its output.
         """
         # The classic builder needs no plugin, and is all that old engines have.
-        environ = {**self.environ, "DOCKER_BUILDKIT": "0"} if self.private else {}
+        environ = {**self.environ, "DOCKER_BUILDKIT": "0"} if self.sealed else {}
         return run("docker", *args, stdin=stdin, env=environ, timeout=timeout)
 
     def answers(self) -> bool:
@@ -59,12 +59,22 @@ class Engine:
         return bool(self.docker("images", "--quiet", name).strip())
 
     @classmethod
-    def existing(cls) -> Engine | None:
+    def existing(cls, wanted: str) -> Engine | None:
         """
         Return the engine that answers, or None.
+
+        Args:
+            wanted: an image; where it cannot be had, nothing can be pulled.
         """
-        engine = cls(None, private=False)
-        return engine if engine.answers() else None
+        engine = cls(None, sealed=False)
+        if not engine.answers():
+            return None
+        if not engine.has_image(wanted):
+            try:
+                engine.docker("pull", "--quiet", wanted, timeout=900)
+            except CommandError:
+                return cls(None, sealed=True)
+        return engine
 
 
 class PrivateEngine(Engine):
@@ -78,7 +88,7 @@ class PrivateEngine(Engine):
     def __init__(self) -> None:
         self._home = cache("engine")
         self._process: subprocess.Popen[bytes] | None = None
-        super().__init__(f"unix://{self._home}/docker.sock", private=True)
+        super().__init__(f"unix://{self._home}/docker.sock", sealed=True)
 
     def start(self) -> None:
         """

@@ -52,12 +52,12 @@ def _stage(context: Path, engine: Engine) -> None:
     for name in _FOLDERS:
         ignored = shutil.ignore_patterns("__pycache__", "wheels")
         shutil.copytree(ROOT / name, context / name, ignore=ignored)
-    if engine.private:
+    if engine.sealed:
         shutil.copytree(_wheels(), context / "image" / "wheels")
 
 
 def _base_arguments(engine: Engine) -> list[str]:
-    if not engine.private:
+    if not engine.sealed:
         return ["--build-arg", "BASE_IMAGE=python:3.13-slim-trixie"]
     archive = root_file_system("python", "python3", "python3-pip", "binutils")
     name = f"k8s-leader-test/debian:{archive.stem}"
