@@ -88,10 +88,16 @@ class Release:
 
     def uninstall(self) -> None:
         """
-        Uninstall, and wait until Pods are gone.
+        Uninstall, and wait until the objects of the release are gone.
         """
-        words = ("--namespace", self.namespace, "--wait", "--timeout", "90s")
-        self._helm.run("uninstall", self.name, *words, timeout=120)
+        self.helm("uninstall", "--wait", "--timeout", "90s")
+
+    def helm(self, action: str, *flags: str) -> str:
+        """
+        Run another command of Helm on the release; return its output.
+        """
+        words = (self.name, *flags, "--namespace", self.namespace)
+        return self._helm.run(action, *words, timeout=180)
 
     def kubectl(self, *args: object, stdin: str | None = None) -> str:
         """
