@@ -10,6 +10,7 @@ import argparse
 import json
 import logging
 import sys
+import time
 
 from tests.simulation.campaign import explain, run_many
 from tests.simulation.plan import THEMES, make_plan
@@ -20,6 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("--schedules", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--minutes", type=float, help="stop after so many of them")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, help="run this one only")
     parser.add_argument("--theme", choices=sorted(THEMES))
@@ -28,15 +30,20 @@ def main() -> int:
     logging.getLogger("k8s_leader").setLevel(logging.CRITICAL + 1)
     if given.seed is not None:
         return _one(given.seed, theme=given.theme, trace=given.trace)
+    limit = float("inf") if given.minutes is None else 60 * given.minutes
+    began = time.monotonic()
     summary = None
     for summary in run_many(  # the last one is the sum
         first=given.first, schedules=given.schedules, jobs=given.jobs
     ):
         print(f"\r{summary.schedules} schedules", end="", file=sys.stderr)
+        if time.monotonic() - began > limit:
+            break
     print(file=sys.stderr)
     if summary is None:
         return 2
-    print(json.dumps(summary.as_json(), indent=2))
+    minutes = round((time.monotonic() - began) / 60, 1)
+    print(json.dumps(summary.as_json() | {"minutes": minutes}, indent=2))
     if summary.findings:
         print(explain(summary.findings[0][0]))
     return 1 if summary.failed else 0
