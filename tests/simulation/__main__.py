@@ -13,8 +13,8 @@ import sys
 import time
 
 from tests.simulation.campaign import explain, run_many
-from tests.simulation.plan import THEMES, make_plan
 from tests.simulation.run import run_plan
+from tests.simulation.themes import THEMES, make_plan
 
 
 def main() -> int:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.plan import make_plan
 from tests.simulation.run import Outcome, run_plan, shrink
 from tests.simulation.seams import simulated
+from tests.simulation.themes import make_plan
 
 __all__ = ["Summary", "explain", "run_many"]
 

@@ -10,10 +10,11 @@ from functools import cache
 
 import pytest
 
-from tests.simulation.plan import Plan, make_plan
+from tests.simulation.plan import Plan
 from tests.simulation.planted import PLANTED, Planted
 from tests.simulation.run import run_plan
 from tests.simulation.test_schedules import LEAST
+from tests.simulation.themes import make_plan
 
 RULES = {*(f"S{number}" for number in (*range(1, 10), 11, 12, 15, 16, 17)), "liveness"}
 

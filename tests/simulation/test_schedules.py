@@ -10,8 +10,8 @@ import pytest
 
 from tests.simulation.campaign import Summary, explain, run_many
 from tests.simulation.faults import KINDS
-from tests.simulation.plan import THEMES, make_plan
 from tests.simulation.run import run_plan, shrink
+from tests.simulation.themes import THEMES, make_plan
 
 ROUNDS = int(os.environ.get("SIMULATION_SCHEDULES", "10000"))
 LEAST = 10_000
