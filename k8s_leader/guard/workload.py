@@ -414,4 +414,5 @@ class Workload:
     def _pause_after_end(self, now: float) -> float:
         quick = now - self._tree.started_at < _QUICK
         self._crashes = self._crashes + 1 if quick else 1
-        return min(_LONGEST_PAUSE, 0.5 * 2.0**self._crashes)
+        # A standby command may crash for days: the power must not overflow.
+        return min(_LONGEST_PAUSE, 0.5 * 2.0 ** min(self._crashes, 10))

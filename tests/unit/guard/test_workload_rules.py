@@ -1,0 +1,344 @@
+"""
+The workload's rules where no real process can show them: clocks that jump, days.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from k8s_leader.guard import workload as module
+from k8s_leader.guard.log import Log
+from k8s_leader.guard.term import Refusal
+from k8s_leader.guard.watchdog import WallClock
+from k8s_leader.guard.workload import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOW = 1000.0
+CONFIG: dict[str, Any] = {
+    "command": ["the", "workload"],
+    "timing": {
+        "lease_duration": 15.0,
+        "renew_deadline": 10.0,
+        "safety_margin": 1.3,
+        "kill_time": 2.25,
+    },
+    "on_exit": "release",
+    "stop_signal": 15,
+    "log_format": "text",
+    "log_level": "error",
+}
+
+
+class FakeTree:
+    """
+    A tree without processes: remembers what was done to it.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.leader: int | None = None
+        self.code: int | None = None
+        self.started_at = 0.0
+        self.done: list[str] = []
+
+    def start(self, command: list[str], *_: object, **__: object) -> int:
+        self.leader, self.code, self.started_at = 7, None, self._now()
+        self.done.append(" ".join(command))
+        return 7
+
+    def signal(self, number: int) -> None:
+        self.done.append(signal.Signals(number).name)
+
+    def freeze(self, **_: object) -> None:
+        self.done.append("freeze")
+
+    def thaw(self, **_: object) -> None:
+        self.done.append("thaw")
+
+    def kill(self, **_: object) -> None:
+        self.done.append("kill")
+
+    def is_empty(self, **_: object) -> bool:
+        return self.leader is None
+
+    def reaped(self, pid: int, status: int) -> bool:
+        ours, self.leader = pid == self.leader, None
+        self.code = status
+        return ours
+
+
+class NoDeadMan:
+    """
+    The kernel's timer would kill the test.
+    """
+
+    def hold(self, **_: object) -> None:
+        return
+
+    def release(self) -> None:
+        return
+
+
+class Bench:
+    """
+    A workload on a fake tree, with clocks that the test moves.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **config: object) -> None:
+        self.now, self.jumped = NOW, 0.0
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.tree = FakeTree(lambda: self.now)
+        tree: Any = self.tree
+
+        def wall_clock(now: Callable[[], float], *, tolerance: float) -> WallClock:
+            wall = lambda: self.now + self.jumped  # noqa: E731  # one more clock
+            return WallClock(now, tolerance=tolerance, wall=wall)
+
+        monkeypatch.setattr(module, "DeadMan", NoDeadMan)
+        monkeypatch.setattr(module, "WallClock", wall_clock)
+        made = CONFIG | config
+        self.workload = Workload(
+            made,
+            environ={},
+            tree=tree,
+            now=lambda: self.now,
+            spare=tuple,
+            tell=lambda kind, **fields: self.told.append((kind, fields)),
+            log=Log(made, identity="me"),
+        )
+
+    def grant(self) -> dict[str, Any]:
+        ends = {"stop_at": self.now + 10, "until": self.now + 13.7}
+        return {"token": 7, "sent": self.now, **ends}
+
+    def lead(self) -> None:
+        self.workload.hear_start({**self.grant(), "transitions": 0}, self.now)
+
+    def ends(self, code: int = 3) -> None:
+        self.workload.reaped(7, code)
+        self.turn()
+
+    def turn(self) -> None:
+        self.workload.enforce(self.now)
+        self.workload.settle(self.now, reap=lambda: None)
+
+    def last(self, kind: str) -> dict[str, Any]:
+        return [fields for told, fields in self.told if told == kind][-1]
+
+
+def test_a_crash_loop_backs_off_and_then_gives_up_leadership(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, on_exit="restart")
+    bench.lead()
+    for pause in (1.0, 2.0, 4.0, 8.0):
+        bench.now += 0.1
+        bench.ends()
+        assert bench.workload.next_look(bench.now) <= bench.now + pause
+        bench.workload.hear_extend(bench.grant(), bench.now)
+        starts = bench.tree.done.count("the workload")
+        bench.now += pause - 0.01
+        bench.turn()
+        assert bench.tree.done.count("the workload") == starts
+        bench.now += 0.02
+        bench.turn()
+        assert bench.tree.done.count("the workload") == starts + 1
+    bench.ends()
+    assert bench.last("gone")["crash_loop"] is True
+    assert bench.workload.is_gone
+
+
+def test_a_workload_that_ran_for_a_while_is_no_crash_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, on_exit="restart")
+    bench.lead()
+    for _ in range(20):
+        bench.now += 9.0
+        bench.workload.hear_extend(bench.grant(), bench.now)
+        bench.now += 4.0
+        bench.workload.hear_extend(bench.grant(), bench.now)
+        bench.ends()
+        bench.now += 1.01
+        bench.turn()
+    assert bench.tree.done.count("the workload") == 21
+
+
+def test_a_standby_command_may_crash_for_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    for _ in range(2000):
+        bench.turn()
+        bench.ends()
+        bench.now += 10.01
+    assert bench.tree.done.count("the standby") == 2000
+
+
+@pytest.mark.parametrize("jump", [-1.4, 1.4, 3600.0])
+def test_s1_a_jump_of_the_wall_clock_freezes_until_the_lease_is_confirmed(
+    monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    bench = Bench(monkeypatch)
+    bench.lead()
+    bench.jumped = jump
+    stale = bench.grant()
+    bench.now += 0.1
+    bench.turn()
+    bench.turn()
+    assert bench.tree.done == ["the workload", "freeze"]
+    assert bench.last("doubt") == {"token": 7}
+    bench.workload.hear_extend(stale, bench.now)  # was on its way before the jump
+    assert bench.tree.done[-1] == "freeze"
+    bench.now += 0.1
+    bench.workload.hear_extend(bench.grant(), bench.now)
+    assert bench.tree.done[-1] == "thaw"
+    bench.turn()
+    assert bench.tree.done == ["the workload", "freeze", "thaw"]
+
+
+def test_s1_a_jump_within_the_margin_is_the_work_of_ntp(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch)
+    bench.lead()
+    for _ in range(10):
+        bench.jumped += 1.0
+        bench.turn()
+        bench.now += 1.0
+        bench.workload.hear_extend(bench.grant(), bench.now)
+    assert bench.tree.done == ["the workload"]
+
+
+def test_s1_a_doubted_workload_is_killed_frozen_and_never_thawed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    To tell it to stop would let it write once more.
+    """
+    bench = Bench(monkeypatch)
+    bench.lead()
+    bench.jumped = 60.0
+    bench.turn()
+    bench.workload.stop("SIGTERM", budget=25.0, now=bench.now)
+    bench.turn()
+    assert bench.tree.done == ["the workload", "freeze", "kill"]
+    bench.now += 0.1
+    bench.workload.hear_extend(bench.grant(), bench.now)  # confirmed, but too late
+    assert "thaw" not in bench.tree.done
+    bench.ends(137)
+    assert bench.last("gone")["code"] == 137
+
+
+def test_s1_a_doubt_that_is_never_lifted_ends_with_the_grant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch)
+    bench.lead()
+    bench.jumped = 60.0
+    bench.turn()
+    bench.now += 10.0
+    bench.turn()
+    assert bench.tree.done == ["the workload", "freeze", "kill"]
+
+
+def test_s15_a_term_begins_when_the_standby_command_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.turn()
+    bench.lead()
+    assert bench.tree.done == ["the standby", "SIGTERM", "SIGCONT"]
+    bench.now += 2.26  # kill_time
+    bench.turn()
+    assert bench.tree.done[-1] == "kill"
+    bench.ends(137)
+    assert bench.tree.done[-1] == "the workload"
+    assert bench.workload.code is None  # that was not the workload's
+
+
+def test_s2_a_standby_command_that_stays_too_long_costs_the_term(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.turn()
+    bench.lead()
+    bench.now += 10.1
+    bench.turn()
+    bench.ends(137)
+    bench.turn()
+    assert bench.last("gone")["token"] == 7
+    assert "the workload" not in bench.tree.done
+
+
+def test_a_second_term_while_the_standby_command_still_ends_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.turn()
+    bench.lead()
+    with pytest.raises(Refusal, match="not gone"):
+        bench.lead()
+
+
+def test_a_stop_on_standby_ends_the_standby_command_within_its_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.turn()
+    bench.workload.close()
+    bench.workload.stop("SIGTERM", budget=25.0, now=bench.now)
+    assert bench.tree.done == ["the standby", "SIGTERM", "SIGCONT"]
+    bench.workload.stop("SIGTERM", budget=0.0, now=bench.now)  # again
+    bench.turn()
+    assert bench.tree.done[-1] == "kill"
+    bench.ends(137)
+    assert bench.workload.is_gone
+    bench.now += 100.0
+    bench.turn()
+    assert bench.tree.done.count("the standby") == 1
+
+
+def test_the_standby_command_comes_back_after_a_term(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.turn()
+    bench.lead()
+    bench.ends(143)
+    bench.ends(0)
+    bench.turn()
+    assert bench.tree.done[-2:] == ["the workload", "the standby"]
+
+
+def test_the_courtesy_before_a_stop_ends_when_it_is_over_or_the_elector_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for by_elector in (False, True):
+        bench = Bench(monkeypatch, stop_courtesy=0.2)
+        bench.lead()
+        bench.workload.ask_to_stop("SIGTERM", budget=25.0, now=bench.now)
+        bench.turn()
+        assert bench.tree.done == ["the workload"]
+        if by_elector:
+            stop = {"token": 7, "why": "SIGTERM", "budget": 25.0}
+            bench.workload.hear_stop(stop, bench.now)
+        else:
+            bench.now += 0.21
+        bench.turn()
+        assert bench.tree.done == ["the workload", "SIGTERM", "SIGCONT"]
+
+
+def test_an_extension_from_before_the_last_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch)
+    bench.lead()
+    older = bench.grant()
+    bench.now += 1.0
+    bench.workload.hear_extend(bench.grant(), bench.now)
+    with pytest.raises(Refusal, match="older"):
+        bench.workload.hear_extend(older, bench.now)
