@@ -1,0 +1,200 @@
+"""
+Finding and ending processes where `/proc` and the kernel say no.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from k8s_leader.guard import cgroup, descent, linux, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    with subprocess.Popen(["sleep", "1000"], env={"MARK": "me"}) as child:
+        yield child.pid
+        child.kill()
+
+
+def test_a_kernel_without_the_list_of_children_is_asked_for_all_parents(
+    monkeypatch: pytest.MonkeyPatch, sleeper: int
+) -> None:
+    def no_list(path: str) -> list[str]:
+        if path.endswith("/task"):
+            raise FileNotFoundError(path)
+        return listdir(path)
+
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", no_list)
+    assert sleeper in descent.children(os.getpid())
+    assert descent.children(2**22 + 1) == []
+
+
+def test_children_that_may_not_be_listed_are_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def denied(_path: str) -> list[str]:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "listdir", denied)
+    assert descent.children(1) == []
+
+
+def test_descendants_are_found_but_those_that_are_spared(sleeper: int) -> None:
+    assert sleeper in descent.below(os.getpid())
+    assert sleeper not in descent.below(os.getpid(), spare=(sleeper,))
+
+
+def test_processes_are_known_by_their_environment(sleeper: int) -> None:
+    assert descent.marked(b"MARK=me") == [sleeper]
+    assert descent.marked(b"MARK=m") == []
+
+
+def test_kill_all_tells_who_lived_until_now(sleeper: int) -> None:
+    assert descent.kill_all([sleeper, 2**22 + 1]) == [sleeper]
+    os.waitid(os.P_PID, sleeper, os.WEXITED | os.WNOWAIT)
+    assert descent.state(sleeper) == "Z"
+    assert descent.kill_all([sleeper]) == []
+    assert descent.state(2**22 + 1) == ""
+
+
+@pytest.mark.parametrize("error", [ProcessLookupError, PermissionError])
+def test_a_signal_to_who_is_gone_or_anothers_is_not_an_error(
+    monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    def kill(*_: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "kill", kill)
+    descent.send(1, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("error", [ProcessLookupError, PermissionError])
+def test_a_group_that_cannot_be_told_is_not_an_error(
+    monkeypatch: pytest.MonkeyPatch, sleeper: int, error: type[OSError]
+) -> None:
+    def killpg(*_: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "killpg", killpg)
+    forest = tree.Tree(cgroup=None)
+    forest.signal(signal.SIGTERM)  # nobody to tell
+    forest.leader = sleeper
+    forest.signal(signal.SIGCONT)
+    assert forest.leader == sleeper
+
+
+def test_a_forest_that_never_stops_growing_does_not_hold_the_guard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[int] = []
+
+    def growing(*_: object, **__: object) -> list[int]:
+        looks.append(len(looks))
+        return list(looks)
+
+    monkeypatch.setattr(tree, "below", growing)
+    monkeypatch.setattr(tree, "send", lambda *_: None)
+    tree.Tree(cgroup=None).freeze(spare=())
+    assert len(looks) < 10
+
+
+def test_what_was_frozen_is_thawed(
+    monkeypatch: pytest.MonkeyPatch, sleeper: int
+) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(tree, "below", lambda *_, **__: [sleeper])
+    monkeypatch.setattr(tree, "send", lambda pid, number: sent.append((pid, number)))
+    tree.Tree(cgroup=None).freeze(spare=())
+    tree.Tree(cgroup=None).thaw(spare=())
+    assert sent == [(sleeper, signal.SIGSTOP), (sleeper, signal.SIGCONT)]
+
+
+def test_an_error_of_a_system_call_is_an_oserror(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        linux._prctl(-1, 0)
+
+
+class Folders:
+    """
+    Where the kernel says that this process's cgroup lies.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.point = folder / "cgroup2"
+        self.point.mkdir()
+        self.own = "0::/\n"
+        self.mounts = f"1 0 0:1 / {self.point} rw - cgroup2 none rw\n"
+        self._folder = folder
+        monkeypatch.setattr("builtins.open", self.open)
+
+    def open(self, path: str, *args: Any) -> Any:
+        texts = {"/proc/self/cgroup": self.own, "/proc/self/mountinfo": self.mounts}
+        if path in texts:
+            written = self._folder / path.replace("/", "-")
+            written.write_text(texts[path])
+            return written.open()
+        return open(path, *args)  # noqa: PTH123  # as the caller wanted it
+
+
+@pytest.fixture
+def folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Folders:
+    return Folders(monkeypatch, tmp_path)
+
+
+def test_without_a_second_cgroup_tree_there_is_no_cgroup(folders: Folders) -> None:
+    folders.mounts = "1 0 0:1 / /proc rw - proc proc rw\n"
+    assert cgroup.make_cgroup("x") is None
+    folders.mounts, folders.own = "", "9:pids:/\n"
+    assert cgroup.make_cgroup("x") is None
+
+
+def test_a_cgroup_outside_the_mount_is_not_ours(folders: Folders) -> None:
+    folders.mounts = folders.mounts.replace(" / ", " /docker/x ", 1)
+    assert cgroup.make_cgroup("x") is None
+
+
+def test_a_cgroup_that_cannot_be_made_is_none(folders: Folders) -> None:
+    folders.point.rmdir()
+    assert cgroup.make_cgroup("x") is None
+
+
+def test_a_cgroup_that_cannot_be_killed_is_removed_again(folders: Folders) -> None:
+    assert cgroup.make_cgroup("x") is None
+    assert list(folders.point.iterdir()) == []
+
+
+def test_a_cgroup_that_can_be_killed_is_used(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    made = cgroup.make_cgroup("x")
+    assert made is not None
+    assert made.path == str(folders.point / "x")
+    for name in ("cgroup.procs", "cgroup.kill"):
+        (folders.point / "x" / name).touch()
+    made.enter()
+    made.kill()
+    assert (folders.point / "x" / "cgroup.procs").read_text() == "0"
+    assert (folders.point / "x" / "cgroup.kill").read_text() == "1"
+    made.remove()  # it is not empty: it stays
+    assert (folders.point / "x").exists()
+
+
+def test_a_cgroup_that_does_not_let_us_in_is_not_an_error(tmp_path: Path) -> None:
+    gone = cgroup.Cgroup(str(tmp_path / "gone"))
+    gone.enter()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "cgroup.procs").symlink_to("/dev/full")
+    cgroup.Cgroup(str(tmp_path / "full")).enter()

@@ -1,0 +1,86 @@
+"""
+The elector's socket when it is closed, full or of nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from k8s_leader.guard import watchdog
+from k8s_leader.guard.elector import Elector
+from k8s_leader.guard.watchdog import DeadMan
+
+NEVER_READS = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(1000)"]
+
+
+def made(argv: list[str] = NEVER_READS) -> Elector:
+    return Elector(argv, config_fd=0, patience=5.0)
+
+
+def bury(elector: Elector, *, now: float) -> None:
+    elector.kill()
+    assert elector.pid is not None
+    os.waitpid(elector.pid, 0)
+    elector.reaped(now=now)
+
+
+def test_nothing_is_sent_to_received_from_or_killed_without_an_elector() -> None:
+    elector = made()
+    elector.send("hello")
+    assert elector.receive(1.0) == []
+    elector.kill()
+    assert elector.watch(1.0) is False
+    assert elector.next_look() == 0.0
+
+
+def test_s9_an_elector_that_does_not_read_is_not_waited_for() -> None:
+    elector = made()
+    elector.start(now=1.0, environ=os.environ)
+    for _ in range(5000):
+        elector.send("ack", text="x" * 1000)
+    bury(elector, now=2.0)
+    assert elector.restart_at == pytest.approx(2.1)
+
+
+def test_an_elector_that_was_stable_is_started_again_soon() -> None:
+    elector = made()
+    for now in (0.0, 1.0, 2.0):
+        elector.start(now=now, environ=os.environ)
+        bury(elector, now=now + 0.5)
+    assert elector.restart_at == pytest.approx(2.5 + 0.4)
+    elector.start(now=3.0, environ=os.environ)
+    bury(elector, now=100.0)
+    assert elector.restart_at == pytest.approx(100.1)
+
+
+def test_without_a_kernel_timer_the_guard_is_not_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none() -> None:
+        raise OSError
+
+    monkeypatch.setattr(watchdog, "KernelTimer", none)
+    dead_man = DeadMan()
+    dead_man.hold(kill_at=1.0, until=2.0, now=0.0)
+    dead_man.release()
+    assert not dead_man.is_armed
+
+
+def test_the_kernels_timer_is_moved_on_and_taken_back() -> None:
+    """
+    In a process of its own: it would kill this one.
+    """
+    code = (
+        "import time; from k8s_leader.guard.watchdog import DeadMan;"
+        "d = DeadMan(); now = time.clock_gettime(time.CLOCK_BOOTTIME);"
+        "d.hold(kill_at=now + 9, until=now + 10, now=now); assert d.is_armed;"
+        "d.release(); assert not d.is_armed;"
+        "d.hold(kill_at=now + 0.1, until=now + 0.2, now=now); time.sleep(100)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=30, check=False)
+    assert done.returncode == -signal.SIGKILL
