@@ -1,0 +1,65 @@
+"""
+An orderly stop lets the elector speak first, for a moment and no longer.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.scripted_elector import boot_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.guard.harness import Guarded
+
+TELLER = """
+import os, signal, time
+def told(*_):
+    os.write(1, b"%.6f\\n" % time.clock_gettime(time.CLOCK_BOOTTIME))
+    os._exit(0)
+signal.signal(signal.SIGTERM, told)
+os.write(1, b"ready\\n")
+while True:
+    signal.pause()
+"""
+TELL = [sys.executable, "-I", "-S", "-c", TELLER]
+
+
+@pytest.mark.parametrize(
+    ("courtesy", "least"), [(0.09, 0.09), (999.0, 0.1), (0.0, 0.0)]
+)
+def test_a_silent_elector_is_waited_for_at_most_a_tenth_of_a_second(
+    guarded: Callable[..., Guarded], courtesy: float, least: float
+) -> None:
+    guard = guarded(TELL, config={"stop_courtesy": courtesy})
+    elector = guard.meet()
+    elector.start()
+    guard.await_said("ready")
+    asked = boot_time()
+    guard.send(signal.SIGTERM)
+    elector.expect("gone")
+    told = float(guard.said().split()[-1])
+    assert least <= told - asked < least + 2.0
+    elector.exit(0)
+    assert guard.wait() == 0
+
+
+def test_the_electors_word_ends_the_moment(
+    guarded: Callable[..., Guarded],
+) -> None:
+    guard = guarded(TELL, config={"stop_courtesy": 0.1})
+    elector = guard.meet()
+    elector.start()
+    guard.await_said("ready")
+    guard.send(signal.SIGTERM)
+    elector.expect("stopping")
+    elector.stop(why="the label is gone", budget=25.0)
+    elector.expect("gone")
+    assert "workload stopping (the label is gone)" in guard.logged()
+    elector.exit(0)
+    assert guard.wait() == 0
