@@ -74,24 +74,6 @@ def test_s16_a_killed_elector_is_followed_by_one_that_knows_the_very_term(
     assert guard.said() == "up\n"  # it did not notice
 
 
-def test_s9_no_elector_after_the_first_one_and_the_grant_ends_all_the_same(
-    guarded: Callable[..., Guarded],
-) -> None:
-    guard = guarded(STUBBORN, flags=SHORT)
-    elector = guard.meet()
-    grant = elector.start()
-    elector.expect("started")
-    while boot_time() < grant["stop_at"]:
-        elector.kill()
-        elector = guard.meet()
-    guard.await_logged("every process of it is reaped")
-    assert boot_time() < grant["until"] + 0.3  # the log is looked at now and then
-    assert guard.survivors() == []
-    last = guard.meet() if "started again" in guard.logged()[-200:] else elector
-    last.exit(0)
-    assert guard.wait() == 137
-
-
 def test_a_crashing_elector_is_started_again_later_and_later(
     guarded: Callable[..., Guarded],
 ) -> None:

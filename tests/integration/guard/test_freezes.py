@@ -49,6 +49,19 @@ def test_s9_a_frozen_elector(guarded: Callable[..., Guarded]) -> None:
     assert guard.wait() == 137
 
 
+def test_s9_electors_that_are_killed_one_after_the_other(
+    guarded: Callable[..., Guarded],
+) -> None:
+    guard = guarded(WRITE, flags=SHORT)
+    elector, until = lead(guard)
+    while "every process of it is reaped" not in guard.logged():
+        elector.kill()
+        elector = guard.meet()
+    assert last_write(guard) < until
+    elector.exit(0)
+    assert guard.wait() == 137
+
+
 def test_s10_a_frozen_guard_is_killed_by_the_kernel_and_its_workload_with_it(
     guarded: Callable[..., Guarded],
 ) -> None:
