@@ -85,6 +85,9 @@ class Elector:
         """
         if self.pid is None:
             return False
+        if now > self._ping_at + self._patience / _PINGS:
+            # The guard itself slept or was frozen: nothing was asked meanwhile.
+            self._hung_at = max(self._hung_at, now + self._patience)
         if now >= self._hung_at:
             self._hung_at = now + self._patience
             self.kill()
@@ -162,7 +165,7 @@ class Elector:
             # A guard that dies is buried by its elector, which must be awake for it.
             die_with_parent(signal.SIGCONT)
             if os.getppid() != guard:
-                os._exit(1)
+                os._exit(1)  # pragma: no cover  # it died within these microseconds
             os.set_inheritable(end.fileno(), True)
             os.set_inheritable(self._config_fd, True)
             signal.set_wakeup_fd(-1)

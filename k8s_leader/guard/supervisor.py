@@ -177,7 +177,7 @@ class Guard:
 
     def _start_elector(self) -> None:
         self._elector.start(now=self._now(), environ=self._environ)
-        if self._elector.end is not None:
+        if self._elector.end is not None:  # pragma: no branch  # it was just started
             self._selector.register(self._elector.end, selectors.EVENT_READ)
         term = self._workload.term
         self._elector.send(

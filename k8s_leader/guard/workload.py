@@ -358,7 +358,7 @@ class Workload:
         if self._swept(now, reap):
             if self._on_standby:
                 self._standby_gone(now)
-            elif self.term is not None:
+            elif self.term is not None:  # pragma: no branch  # else it returned above
                 self._term_gone(self.term, now)
 
     def _swept(self, now: float, reap: Callable[[], None]) -> bool:

@@ -300,6 +300,34 @@ def test_ctrl_c_at_the_terminal_ends_the_program_and_leaves_nothing(
     os.close(ours)
 
 
+def test_a_terminal_that_is_hung_up_ends_the_program(
+    guarded: Callable[..., Guarded],
+) -> None:
+    ours, theirs = pty.openpty()
+    terminal = {"stdin": theirs, "stdout": theirs}
+    guard = guarded(
+        ["sh", "-c", "echo up; exec cat"], prefix=["setsid", "-c"], **terminal
+    )
+    os.close(theirs)
+    elector = guard.lead()
+    read_until(ours, b"up")
+    os.close(ours)
+    assert guard.finish(elector) in {0, 128 + signal.SIGHUP}  # or its end of file
+
+
+def test_a_terminal_of_another_session_is_a_plain_file(
+    guarded: Callable[..., Guarded],
+) -> None:
+    ours, theirs = pty.openpty()
+    guard = guarded(["head", "-1"], stdin=theirs, start_new_session=True)
+    os.close(theirs)
+    elector = guard.lead()
+    os.write(ours, b"a line\n")
+    assert guard.finish(elector) == 0
+    assert guard.said() == "a line\n"
+    os.close(ours)
+
+
 def read_until(fd: int, wanted: bytes) -> None:
     """
     Read from a terminal until something was shown.

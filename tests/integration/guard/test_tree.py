@@ -4,6 +4,7 @@ Nothing of the workload outlives the report that it is gone, wherever the guard 
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -84,6 +85,24 @@ def test_pid_1_reaps_what_others_leave_to_it_on_standby_too(
     guard.send(signal.SIGTERM)
     elector.exit(0)
     assert guard.wait() == 0
+
+
+def test_without_a_cgroup_descent_finds_all_and_the_log_says_what_is_missing(
+    guarded: Callable[..., Guarded],
+) -> None:
+    hide = 'mount -t tmpfs none /sys/fs/cgroup; exec "$@"'
+    hidden = ["unshare", "--mount", "sh", "-c", hide, "sh"]
+    prefix = hidden if os.geteuid() == 0 else []  # others have none anyway
+    guard = guarded(animal("daemons", {}), prefix=prefix)
+    elector = guard.lead()
+    guard.await_said("up")
+    assert elector.hello["cgroup"] is None
+    assert "best effort" in guard.logged()
+    guard.send(signal.SIGTERM)
+    assert elector.expect("gone")["code"] == 143
+    assert guard.survivors() == []
+    elector.exit(0)
+    assert guard.wait() == 143
 
 
 def test_what_a_command_leaves_behind_is_killed_when_it_ends(

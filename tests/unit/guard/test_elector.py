@@ -4,6 +4,7 @@ The elector's socket when it is closed, full or of nobody.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import sys
 
 import pytest
 
-from k8s_leader.guard import watchdog
+from k8s_leader.guard import linux, watchdog
 from k8s_leader.guard.elector import Elector
 from k8s_leader.guard.watchdog import DeadMan
 
@@ -56,6 +57,45 @@ def test_an_elector_that_was_stable_is_started_again_soon() -> None:
     elector.start(now=3.0, environ=os.environ)
     bury(elector, now=100.0)
     assert elector.restart_at == pytest.approx(100.1)
+
+
+def test_an_elector_is_hung_when_it_was_asked_and_said_nothing() -> None:
+    elector = made()
+    elector.start(now=0.0, environ=os.environ)
+    now = 0.0
+    while now < 29.0:  # it may need this long to start on a busy machine
+        assert not elector.watch(now)
+        now = elector.next_look()
+    while not elector.watch(now):
+        now = elector.next_look()
+    assert now == pytest.approx(30.0)
+    bury(elector, now=now)
+
+
+def test_a_guard_that_slept_does_not_blame_its_elector() -> None:
+    elector = made()
+    elector.start(now=0.0, environ=os.environ)
+    assert not elector.watch(0.0)
+    now = 3600.0
+    assert not elector.watch(now)
+    while not elector.watch(now):
+        now = elector.next_look()
+    assert now == pytest.approx(3605.0)
+    bury(elector, now=now)
+
+
+def test_a_c_library_before_2_34_has_its_timers_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[str | None] = []
+
+    def library(name: str | None, **_: object) -> object:
+        opened.append(name)
+        return object()
+
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    linux._library()
+    assert opened == [None, "librt.so.1"]
 
 
 def test_without_a_kernel_timer_the_guard_is_not_watched(

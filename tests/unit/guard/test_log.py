@@ -55,5 +55,25 @@ def test_s18_the_identity_stays_on_the_first_line(tmp_path: Path) -> None:
     assert '"identity": "me_1"' in lines[0]
 
 
+def test_a_termination_log_that_cannot_be_written_is_said_and_survived(
+    tmp_path: Path,
+) -> None:
+    with (tmp_path / "stderr").open("wb") as stderr:
+        assert _run(stderr.fileno(), tmp_path) == 0
+    assert "no termination log: [Errno 21]" in (tmp_path / "stderr").read_text()
+
+
+def test_a_closed_stderr_is_survived(tmp_path: Path) -> None:
+    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", _PROGRAM]
+    done = subprocess.run(
+        [*shell, "text", str(tmp_path / "log")],
+        timeout=30,
+        check=False,
+        cwd=Path(__file__).parents[3],
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "log").read_text() == "me_1\nexit 0\n"
+
+
 def test_a_full_disk_under_the_termination_log_is_survived() -> None:
     assert _run(subprocess.DEVNULL, Path("/dev/full")) == 0

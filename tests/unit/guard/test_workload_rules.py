@@ -45,6 +45,7 @@ class FakeTree:
         self.code: int | None = None
         self.started_at = 0.0
         self.done: list[str] = []
+        self.left = False
 
     def start(self, command: list[str], *_: object, **__: object) -> int:
         self.leader, self.code, self.started_at = 7, None, self._now()
@@ -64,7 +65,7 @@ class FakeTree:
         self.done.append("kill")
 
     def is_empty(self, **_: object) -> bool:
-        return self.leader is None
+        return self.leader is None and not self.left
 
     def reaped(self, pid: int, status: int) -> bool:
         ours, self.leader = pid == self.leader, None
@@ -272,6 +273,21 @@ def test_s2_a_standby_command_that_stays_too_long_costs_the_term(
     bench.turn()
     assert bench.last("gone")["token"] == 7
     assert "the workload" not in bench.tree.done
+
+
+def test_s15_what_the_standby_command_left_behind_is_killed_before_a_term(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.turn()
+    bench.lead()
+    bench.tree.left = True
+    bench.ends(0)
+    assert bench.tree.done[-1] == "kill"
+    assert bench.workload.next_look(bench.now) < bench.now + 1.0
+    bench.tree.left = False
+    bench.turn()
+    assert bench.tree.done[-1] == "the workload"
 
 
 def test_a_second_term_while_the_standby_command_still_ends_is_refused(
