@@ -59,10 +59,18 @@ class Elector:
     def start(self, *, now: float, environ: Mapping[str, str]) -> None:
         """
         Start it; its first message has to be the guard's hello.
+
+        Raises:
+            OSError: there is no memory, process or descriptor left for it.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         guard = os.getpid()  # asked in the child, it could already be another's
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if pid == 0:
             self._exec(theirs, environ, guard=guard)
         theirs.close()

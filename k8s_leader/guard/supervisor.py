@@ -176,7 +176,12 @@ class Guard:
     # -- the elector -------------------------------------------------------------
 
     def _start_elector(self) -> None:
-        self._elector.start(now=self._now(), environ=self._environ)
+        try:
+            self._elector.start(now=self._now(), environ=self._environ)
+        except OSError as exc:  # no memory, no process left: the workload runs on
+            self._log.say(f"the elector cannot be started: {exc}", level=40)
+            self._elector.reaped(now=self._now())
+            return
         if self._elector.end is not None:  # pragma: no branch  # it was just started
             self._selector.register(self._elector.end, selectors.EVENT_READ)
         term = self._workload.term

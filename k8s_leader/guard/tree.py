@@ -56,6 +56,9 @@ class Tree:
 
         Returns:
             Its pid. A command that cannot be executed ends with 126 or 127.
+
+        Raises:
+            OSError: there is no memory or no process left for it.
         """
         guard = os.getpid()
         self.code = None
@@ -65,10 +68,12 @@ class Tree:
         sys.stderr.flush()
         # A signal that comes before the exec waits for it, and is not lost.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        pid = os.fork()
-        if pid == 0:
-            self._exec(command, environ, guard=guard, stop_at=stop_at, now=now)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._exec(command, environ, guard=guard, stop_at=stop_at, now=now)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.leader = pid
         return pid
 

@@ -308,21 +308,30 @@ class Workload:
 
     def _spawn(self, term: Term) -> None:
         self._start_at = _NEVER
-        pid = self._tree.start(
-            self._config["command"],
-            self._environ | term.environ,
-            stop_at=term.times.stop_at,
-            now=self._now,
-        )
+        try:
+            pid = self._tree.start(
+                self._config["command"],
+                self._environ | term.environ,
+                stop_at=term.times.stop_at,
+                now=self._now,
+            )
+        except OSError as exc:
+            self.code = 126  # as a shell that cannot fork
+            self._log.say(f"the workload cannot be started: {exc}", level=40)
+            return
         self._tell("started", token=term.token, pid=pid)
         self._log.say(f"workload started: pid={pid} token={term.token}")
 
     def _spawn_standby(self) -> None:
         self._start_at, self._on_standby = _NEVER, True
         identity = {"LEADER_IDENTITY": self._log.identity}
-        pid = self._tree.start(
-            self._standby, self._environ | identity, stop_at=_NEVER, now=self._now
-        )
+        try:
+            pid = self._tree.start(
+                self._standby, self._environ | identity, stop_at=_NEVER, now=self._now
+            )
+        except OSError as exc:
+            self._log.say(f"the standby command cannot be started: {exc}", level=40)
+            return
         self._log.say(f"standby command started: pid={pid}")
 
     def _stop_standby(self, why: str, now: float, budget: float = _NEVER) -> None:

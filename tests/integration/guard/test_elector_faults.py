@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.candidate import wait_until
 from tests.helpers.scripted_elector import boot_time
-from tests.integration.guard.harness import SHORT
+from tests.integration.guard.harness import SHORT, as_numeric_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,6 +149,18 @@ def test_an_elector_that_closes_its_socket_and_lives_on_is_replaced(
     assert second.hello["running"]["token"] == 7
     guard.send(signal.SIGTERM)
     assert guard.finish(second) == 143
+
+
+def test_a_guard_for_which_no_process_is_left_waits_for_one(
+    guarded: Callable[..., Guarded],
+) -> None:
+    place = as_numeric_user()
+    prefix = [*place.pop("prefix", []), "prlimit", "--nproc=1"]
+    guard = guarded(["true"], prefix=prefix, **place)
+    guard.await_logged("the elector cannot be started: ")
+    wait_until(lambda: guard.logged().count("cannot be started") == 3)
+    guard.send(signal.SIGTERM)
+    assert guard.wait() == 0
 
 
 def test_an_elector_that_cannot_be_started_is_tried_again_and_the_guard_can_stop(

@@ -14,6 +14,7 @@ import pytest
 
 from k8s_leader.guard import linux, watchdog
 from k8s_leader.guard.elector import Elector
+from k8s_leader.guard.tree import Tree
 from k8s_leader.guard.watchdog import DeadMan
 
 NEVER_READS = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(1000)"]
@@ -82,6 +83,32 @@ def test_a_guard_that_slept_does_not_blame_its_elector() -> None:
         now = elector.next_look()
     assert now == pytest.approx(3605.0)
     bury(elector, now=now)
+
+
+def test_a_fork_that_fails_leaves_no_socket_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", none)
+    elector = made()
+    with pytest.raises(BlockingIOError):
+        elector.start(now=0.0, environ=os.environ)
+    assert elector.end is None
+
+
+def test_a_fork_that_fails_leaves_no_signal_blocked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", none)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(BlockingIOError):
+        Tree(cgroup=None).start(["true"], {}, stop_at=0.0, now=lambda: 0.0)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_a_c_library_before_2_34_has_its_timers_elsewhere(

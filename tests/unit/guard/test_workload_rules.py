@@ -45,9 +45,12 @@ class FakeTree:
         self.code: int | None = None
         self.started_at = 0.0
         self.done: list[str] = []
-        self.left = False
+        self.left = self.is_full = False
 
     def start(self, command: list[str], *_: object, **__: object) -> int:
+        if self.is_full:
+            self.started_at = self._now()
+            raise BlockingIOError
         self.leader, self.code, self.started_at = 7, None, self._now()
         self.done.append(" ".join(command))
         return 7
@@ -288,6 +291,30 @@ def test_s15_what_the_standby_command_left_behind_is_killed_before_a_term(
     bench.tree.left = False
     bench.turn()
     assert bench.tree.done[-1] == "the workload"
+
+
+def test_a_workload_for_which_no_process_is_left_ended_with_126(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch)
+    bench.tree.is_full = True
+    bench.lead()
+    bench.turn()
+    assert bench.last("gone")["code"] == 126
+    assert [told for told, _ in bench.told] == ["exited", "gone"]
+
+
+def test_a_standby_command_for_which_no_process_is_left_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.tree.is_full = True
+    bench.turn()
+    bench.turn()
+    bench.tree.is_full = False
+    bench.now += 1.01
+    bench.turn()
+    assert bench.tree.done == ["the standby"]
 
 
 def test_a_second_term_while_the_standby_command_still_ends_is_refused(
