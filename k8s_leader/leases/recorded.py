@@ -225,7 +225,7 @@ class RecordedLeaseManager:
 
     def _decide(self) -> Take | Wait:
         stored = self._seen.stored
-        mine = next((term for term in self._claims if term.is_in(stored)), None)
+        mine = self._claim_in(stored)
         now = self._clock.now()
         verdict = self._seen.decide(identity=self._identity, mine=mine, now=now)
         if isinstance(verdict, Take) and verdict.over is None and not self._may_create:
@@ -243,6 +243,9 @@ class RecordedLeaseManager:
                 _MISSING,
                 self._make_again or "make it again",
             )
+
+    def _claim_in(self, stored: Stored | None) -> TermId | None:
+        return next((term for term in self._claims if term.is_in(stored)), None)
 
     def _refused(self, verdict: Wait) -> Refused:
         until = verdict.until
@@ -391,6 +394,10 @@ class RecordedLeaseManager:
             return self._changed_own()
         if before.shows(self._seen.stored):
             return None
+        if self._claim_in(self._seen.stored) is not None:
+            # The echo of a write whose answer failed, or is on its way: to try again
+            # at once would be a hot loop, where all answers fail. The retry comes.
+            return Sighted(holder=self.holder, try_now=False)
         sooner = self._seen.expires_at() < before.expires_at()
         try_now = sooner or isinstance(self._decide(), Take)
         return Sighted(holder=self.holder, try_now=try_now)

@@ -322,5 +322,6 @@ class Candidate(Listener):
 
     def asks(self, process: Process) -> None:
         self.asked += 1
+        self._checks.asks(self)
         if process is not self.process:
             self._checks.find("second elector", f"{self.name} has two electors")

@@ -7,6 +7,7 @@ workload really does. A broken promise becomes a finding with the rule's name.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -27,7 +28,8 @@ DELTA = 1.0
 
 _EPSILON = 0.005
 _REACTION = 0.3
-_CALM_REACTION = 1.0
+_BURST = 15
+_BURST_TIME = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class _Book:
     term: Term | None = None
     last_write: tuple[int | None, Record] | None = None
     written_at: float = 0.0
+    asked: deque[float] = field(default_factory=lambda: deque(maxlen=_BURST))
     short: tuple[int, float] | None = None  # version and duration of a foreign edit
     quit_at: float | None = None
     stopped_at: float = float("-inf")
@@ -321,6 +324,17 @@ class Checks:
             record = stored.record
             key = (record.holder, record.acquire_time, record.transitions, stored.uid)
             self._claims.setdefault(key, len(self._claims) + 1)
+
+    def asks(self, who: Candidate) -> None:
+        """
+        Take note of a request: too many in a moment are a busy loop.
+        """
+        asked = self._books[who.identity].asked
+        now = self.scheduler.now
+        if len(asked) == _BURST and now - asked[0] < _BURST_TIME:
+            self.find("busy loop", f"{who.name}: {_BURST} requests in a moment")
+            asked.clear()
+        asked.append(now)
 
     # -- the rest ----------------------------------------------------------------
 

@@ -78,6 +78,17 @@ def _partition(make: Maker) -> None:
         make.add("crash_elector", at=fault.at + make.between(0.0, 3.0))
 
 
+def _errors(make: Maker) -> None:
+    """
+    Every write is done and answered with an error, while the leader goes.
+    """
+    make.candidates(1, 3)
+    at = make.between(4.0, 8.0)
+    fails = make.between(0.8, 1.0)
+    make.add("fails", at=at, lasts=1.2 * make.length, value=fails)
+    make.add(make.chance.choice(("quit", "kill", "crash_elector")), at=at - 0.1)
+
+
 def _wall(make: Maker) -> None:
     """
     Wall clocks jump, stand still and disagree.
@@ -320,8 +331,9 @@ def _bad_peers(make: Maker) -> None:
 
 
 THEMES: dict[str, tuple[Theme, int]] = {
-    "soup": (_soup, 26),
+    "soup": (_soup, 24),
     "partition": (_partition, 14),
+    "errors": (_errors, 2),
     "wall": (_wall, 6),
     "resume": (_resume, 7),
     "stopping": (_stopping, 5),

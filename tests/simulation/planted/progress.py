@@ -11,8 +11,11 @@ from unittest.mock import patch
 from k8s_leader.election import events as ev
 from k8s_leader.election import machine
 from k8s_leader.election.machine import Election
+from k8s_leader.election.observation import Observation
 from k8s_leader.guard.term import Times
 from k8s_leader.guard.workload import Workload
+from k8s_leader.leases.port import Sighted
+from k8s_leader.leases.recorded import RecordedLeaseManager
 from k8s_leader.runner.loop import ElectionLoop
 from tests.simulation.planted.table import handlers, planted
 
@@ -48,6 +51,23 @@ def _no_backoff() -> Iterator[None]:
         return self._clock.now()
 
     with patch.object(ElectionLoop, "_retry_at", retry_at):
+        yield
+
+
+@planted("liveness", by="busy loop", themes="errors")
+def _own_echo() -> Iterator[None]:
+    """
+    The watch's echo of a claim whose answer was an error wakes its own writer.
+    """
+    real = RecordedLeaseManager._changed
+
+    def changed(self: RecordedLeaseManager, before: Observation) -> Any:
+        change = real(self, before)
+        if isinstance(change, Sighted) and self._claim_in(self._seen.stored):
+            return Sighted(holder=change.holder, try_now=True)
+        return change
+
+    with patch.object(RecordedLeaseManager, "_changed", changed):
         yield
 
 

@@ -175,6 +175,26 @@ async def test_a_theft_told_before_the_claim_was_answered_is_no_win(
     await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
+async def test_s6_the_echo_of_an_unanswered_claim_does_not_wake_its_writer(
+    world: World,
+) -> None:
+    """
+    Where every answer is an error, claim and echo would chase each other.
+    """
+    world.lease.write(None, Record())
+    world.store.faults.append(LeaseUnavailableError("500"))
+    world.store.lands = True
+    with pytest.raises(LeaseUnavailableError):
+        await world.manager.acquire(duration=15.0)
+    landed = world.lease.read()
+    assert landed is not None
+    watch = world.manager.changes()
+    world.store.sightings.put_nowait(Sighting(stored=landed, version=landed.version))
+    assert await anext(watch) == Sighted(holder="a", try_now=False)
+    assert isinstance(await world.manager.acquire(duration=15.0), Held)
+    await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
 async def test_a_standby_whose_watch_is_broken_polls(world: World) -> None:
     world.lease.write(None, Record(holder="b", duration=15.0))
     refused = await world.manager.acquire(duration=15.0)
