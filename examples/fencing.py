@@ -94,7 +94,7 @@ async def with_campaign(table: FencedTable, lease: str) -> None:
 
 def with_decorator(table: FencedTable, lease: str) -> None:
     """
-    A plain function: each call waits for leadership and runs once.
+    A plain function that a scheduler calls: a call on a standby is skipped.
     """
 
     @k8s_leader.leader_only(lease=lease)

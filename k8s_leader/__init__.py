@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from k8s_leader.app.campaign import Candidate, campaign
-    from k8s_leader.app.library import leader_only, run
+    from k8s_leader.app.leader_only import LeaderOnly, leader_only
+    from k8s_leader.app.library import run
     from k8s_leader.app.options import Options, StopToken
     from k8s_leader.app.runtime import Runtime
     from k8s_leader.errors import (
@@ -31,6 +32,7 @@ __all__ = [
     "Candidate",
     "HeartbeatError",
     "LeaderError",
+    "LeaderOnly",
     "LeadershipLostError",
     "LeaseError",
     "LeaseForbiddenError",
@@ -55,6 +57,7 @@ _HOMES = {
     "Candidate": "k8s_leader.app.campaign",
     "HeartbeatError": "k8s_leader.errors",
     "LeaderError": "k8s_leader.errors",
+    "LeaderOnly": "k8s_leader.app.leader_only",
     "LeadershipLostError": "k8s_leader.errors",
     "LeaseError": "k8s_leader.errors",
     "LeaseForbiddenError": "k8s_leader.errors",
@@ -70,7 +73,7 @@ _HOMES = {
     "StopToken": "k8s_leader.app.options",
     "Term": "k8s_leader.runner.term",
     "campaign": "k8s_leader.app.campaign",
-    "leader_only": "k8s_leader.app.library",
+    "leader_only": "k8s_leader.app.leader_only",
     "run": "k8s_leader.app.library",
 }
 

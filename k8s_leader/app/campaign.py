@@ -32,6 +32,9 @@ _logger = logging.getLogger(__name__)
 _HEARTBEAT_PATIENCE = 5.0
 """Seconds that a heartbeat may take to end when the candidate leaves."""
 
+_LOOK_UP = 1.0
+"""How often a thread that waits for a stop token sees whether it is still needed."""
+
 
 class Candidate:
     """
@@ -94,8 +97,17 @@ class Candidate:
         """
         Leave: stop the workload, release the lease; a second call kills. Thread-safe.
         """
+        if self._workload.forked:
+            return  # the candidacy is the parent's, and its locks may be held for ever
         self._stop.set()
         self._thread.report(Stop())
+
+    def stop_once(self) -> None:
+        """
+        Leave, unless that was asked for already: a second :meth:`stop` would kill.
+        """
+        if not self._stop.is_set():
+            self.stop()
 
     def assign_leader(self, identity: str | None = None) -> None:
         """
@@ -131,6 +143,17 @@ class Candidate:
             raise self._fault
         raise StopAsyncIteration
 
+    def lend(self, term: Term) -> InProcessWorkload:
+        """
+        Let any number of calls work under a term instead of one body (for the runner).
+
+        Returns:
+            where each of them takes the term, and leaves it again.
+        """
+        term.entered = True
+        self._workload.leave(term)
+        return self._workload
+
     def _check_entered(self) -> None:
         """
         Demand `async with term`: only its end says that nothing works any more.
@@ -164,11 +187,12 @@ class Candidate:
         self._finish_current()
         if self._workload.forked:
             return
-        if not self._stop.is_set():
-            self.stop()
+        self.stop_once()
         await self._over
         if self._stopper is not None:
             self._stopper.cancel()
+        if isinstance(token := self._options.get("stop"), Signal):
+            token.remove_callback(self.stop_once)
         await self._end_heartbeat()
         if self._fault is not None and error is None:
             raise self._fault
@@ -214,7 +238,7 @@ class Candidate:
         Leave when the user's stop token is set.
         """
         if isinstance(token, Signal):
-            token.add_callback(self.stop)
+            token.add_callback(self.stop_once)
         elif isinstance(token, threading.Event):
             threading.Thread(
                 target=self._obey_event, args=(token,), daemon=True
@@ -224,12 +248,14 @@ class Candidate:
             self._stopper.add_done_callback(self._stopped)
 
     def _obey_event(self, token: threading.Event) -> None:
-        token.wait()
-        self.stop()
+        while not token.wait(_LOOK_UP):
+            if self._over.is_set():
+                return
+        self.stop_once()
 
     def _stopped(self, task: asyncio.Task[bool]) -> None:
-        if not task.cancelled() and not self._stop.is_set():
-            self.stop()
+        if not task.cancelled():
+            self.stop_once()
 
     def _deliver(self, term: Term) -> None:
         if self._loop is not None:

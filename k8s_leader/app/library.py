@@ -1,28 +1,23 @@
 """
-The shortest ways in: one call, or a decorator, for what only the leader may do.
+The shortest way in: one call for a service that only the leader may run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import inspect
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, cast
+from typing import Any, Unpack
 
 from k8s_leader.app.campaign import Candidate, campaign
 from k8s_leader.app.options import Options
-from k8s_leader.errors import LeadershipLostError
-from k8s_leader.runner.daemon import in_daemon, until_done
+from k8s_leader.runner.daemon import in_daemon, is_async, until_done
 from k8s_leader.runner.term import Term
 
-__all__ = ["leader_only", "run"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["run"]
 
 
 def run(
@@ -60,73 +55,18 @@ async def _serve(
                     await _call(serve, term)
 
 
-def leader_only(
-    *, lease: str | None = None, **options: Unpack[Options]
-) -> Callable[[Callable[Concatenate[Term, P], T]], Callable[P, T]]:
-    """
-    Decorate a function that only the leader may run; it gets the term first.
-
-    Each call waits for leadership, runs the function once, releases the lease and
-    returns what the function returned. A plain function runs in a thread and has to
-    end when ``term.lost`` happens; a coroutine function is cancelled.
-
-    Args:
-        lease: as for :func:`~k8s_leader.app.campaign.campaign`.
-        **options: the same.
-
-    Raises:
-        LeadershipLostError: from the call: it was stopped before it led, or the term
-            ended before the function did.
-        SettingsError: from the call: a setting cannot work.
-    """
-
-    def decorate(function: Callable[Concatenate[Term, P], T]) -> Callable[P, T]:
-        if _is_async(function):
-
-            @functools.wraps(function)
-            async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-                return await _once(lambda term: function(term, *args, **kwargs))
-
-            return cast("Callable[P, T]", awaited)
-
-        @functools.wraps(function)
-        def called(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return asyncio.run(
-                _once(lambda term: _in_thread(function, term, *args, **kwargs))
-            )
-
-        return called
-
-    async def _once(work: Callable[[Term], Any]) -> Any:
-        async with campaign(lease=lease, **options) as candidate:
-            with _signals(candidate):
-                async for term in candidate.terms():
-                    async with term:
-                        return await work(term)
-                    raise LeadershipLostError("the term ended before the work did")
-        raise LeadershipLostError("stopped before there was a term to work in")
-
-    return decorate
-
-
-def _is_async(function: Callable[..., object]) -> bool:
-    call = getattr(function, "__call__", None)  # noqa: B004  # an object's own method
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
-
-
 async def _call(function: Callable[[Term], Any], term: Term) -> None:
-    await (function(term) if _is_async(function) else _in_thread(function, term))
+    await (function(term) if is_async(function) else _in_thread(function, term))
 
 
-async def _in_thread(
-    function: Callable[..., Any], term: Term, *args: object, **kwargs: object
-) -> Any:
+async def _in_thread(function: Callable[[Term], Any], term: Term) -> None:
     """
     Run a plain function in a thread, and wait for its end whatever happens.
     """
-    work = in_daemon(lambda: function(term, *args, **kwargs), name="leader-workload")
+    work = in_daemon(lambda: function(term), name="leader-workload")
     result = await until_done(work)
-    return await result if inspect.isawaitable(result) else result
+    if inspect.isawaitable(result):
+        await result
 
 
 @contextlib.contextmanager

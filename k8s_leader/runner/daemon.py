@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 from k8s_leader.runner.term import call_in
 
-__all__ = ["in_daemon", "until_done"]
+__all__ = ["in_daemon", "is_async", "until_done"]
 
 T = TypeVar("T")
+
+
+def is_async(function: Callable[..., object]) -> bool:
+    """
+    Tell whether it is a coroutine function, or an object that is called like one.
+    """
+    call = getattr(function, "__call__", None)  # noqa: B004  # an object's own method
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def in_daemon(function: Callable[[], T], *, name: str) -> asyncio.Future[T]:

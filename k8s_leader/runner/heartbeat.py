@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 
 from k8s_leader.errors import HeartbeatError
-from k8s_leader.runner.daemon import in_daemon
+from k8s_leader.runner.daemon import in_daemon, is_async
 from k8s_leader.runner.term import Signal
 
 __all__ = ["Heartbeat", "beat"]
@@ -43,9 +43,11 @@ async def beat(
 
 
 async def _call(heartbeat: Heartbeat, leads: bool, token: Signal) -> None:
-    if inspect.iscoroutinefunction(heartbeat):
-        await heartbeat(leads, token)
-        return
-    answer = await in_daemon(lambda: heartbeat(leads, token), name="leader-heartbeat")
+    if is_async(heartbeat):
+        answer = heartbeat(leads, token)
+    else:
+        answer = await in_daemon(
+            lambda: heartbeat(leads, token), name="leader-heartbeat"
+        )
     if inspect.isawaitable(answer):
         await answer

@@ -9,6 +9,7 @@ and only while, something of a term may run.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import weakref
@@ -22,14 +23,16 @@ from k8s_leader.leases.port import Held
 from k8s_leader.runner.hardstop import HardStop
 from k8s_leader.runner.term import Term
 
-__all__ = ["NO_GRACE", "InProcessWorkload"]
+__all__ = ["LAST_WORDS", "InProcessWorkload"]
 
-NO_GRACE = 0.25
+_logger = logging.getLogger(__name__)
+
+LAST_WORDS = 0.01
 """
-What "at once" means in-process: time for a cancellation to be delivered (seconds).
+What "at once" means in-process (seconds): the time to log why, no grace (rule S3).
 
-A kill without it would end the whole process at each loss to somebody else, also
-when the workload would have been gone within a millisecond.
+The kernel's timer runs while the line is written, so a full stderr delays nothing. A
+workload that ends within it, as an idle coroutine does, needs no kill.
 """
 
 _NEVER = float("inf")
@@ -67,7 +70,8 @@ class InProcessWorkload:
         self._backoff = backoff
         self._lock = threading.Lock()
         self._term: Term | None = None
-        self._taken = False
+        self._users = 0
+        self._ending = False
         self._kill_at = _NEVER
         self.forked = False
         _living().add(self)
@@ -88,7 +92,8 @@ class InProcessWorkload:
         """
         term = Term(grant=grant, identity=self.identity, clock=self._clock, owner=self)
         with self._lock:
-            self._term, self._taken, self._kill_at = term, False, _NEVER
+            self._term, self._users, self._ending = term, 0, False
+            self._kill_at = _NEVER
         self._deliver(term)
 
     def extend(self, grant: Grant) -> None:
@@ -108,16 +113,19 @@ class InProcessWorkload:
             term = self._term
             if term is None:
                 return
-            kill_at = self._clock.now() + max(budget, NO_GRACE)
+            kill_at = self._clock.now() + max(budget, LAST_WORDS)
             self._kill_at = min(self._kill_at, kill_at)
             self._arm()
-            taken = self._taken
+            self._ending = True  # from here on nobody begins to work under it
+            idle = self._users == 0
         term.lost.set()
-        if not taken:
+        if idle:
             self.finish(term)
+        elif budget == 0.0 and self._hard_stop is not None:
+            _logger.warning("%s: what works under this term is killed now", why)
 
     def _arm(self) -> None:
-        if self._hard_stop is not None and self._term is not None and self._taken:
+        if self._hard_stop is not None and self._term is not None and self._users:
             self._hard_stop.arm(min(self._term.grant.until, self._kill_at))
 
     # -- the user's side ---------------------------------------------------------
@@ -127,11 +135,29 @@ class InProcessWorkload:
         Begin to work under a term; ``False`` when it has ended meanwhile.
         """
         with self._lock:
-            if self._term is not term or term.remaining() <= 0.0:
+            if self._term is not term or self._ending or term.remaining() <= 0.0:
                 return False
-            self._taken = True
+            self._users += 1
             self._arm()
         return True
+
+    def leave(self, term: Term) -> None:
+        """
+        Take note that one user has done its work; the term goes on without it.
+
+        The last user of a term that is ending finishes it.
+        """
+        with self._lock:
+            if self._term is not term:
+                return
+            self._users -= 1
+            if self._users:
+                return
+            if self._hard_stop is not None:
+                self._hard_stop.disarm()
+            ending = self._ending
+        if ending:
+            self.finish(term)
 
     def finish(self, term: Term) -> None:
         """
@@ -142,7 +168,7 @@ class InProcessWorkload:
         with self._lock:
             if self._term is not term:
                 return
-            self._term, self._taken = None, False
+            self._term, self._users = None, 0
             if self._hard_stop is not None:
                 self._hard_stop.disarm()
         ended = term.lost.is_set()

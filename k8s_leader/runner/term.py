@@ -9,13 +9,13 @@ import contextlib
 import threading
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NoReturn, Protocol, Self
 
 from k8s_leader.clock import Clock
 from k8s_leader.election.grant import Grant
 from k8s_leader.errors import LeadershipLostError
 
-__all__ = ["Signal", "Term", "TermOwner"]
+__all__ = ["Body", "Signal", "Term", "TermOwner", "call_in"]
 
 
 class Signal:
@@ -128,7 +128,8 @@ class Term:
     One stretch of leadership; what a workload gets to work with.
 
     ``async with term:`` cancels its body when the term ends, and swallows exactly
-    that cancellation. Attributes and plain methods are usable from any thread.
+    that cancellation, and what ``raise_if_lost`` raised in it. Attributes and plain
+    methods are usable from any thread.
 
     Attributes:
         identity: the candidate that leads.
@@ -147,7 +148,7 @@ class Term:
         self._grant = grant
         self._clock = clock
         self._owner = owner
-        self._body: _Body | None = None
+        self._body: Body | None = None
         self.entered = False
 
     def remaining(self) -> float:
@@ -182,7 +183,7 @@ class Term:
         return self._grant
 
     async def __aenter__(self) -> Self:
-        self._body = _Body(self.lost)
+        self._body = Body(self.lost)
         self.entered = True
         return self
 
@@ -194,12 +195,20 @@ class Term:
     ) -> bool:
         body, self._body = self._body, None
         try:
-            return body is not None and await body.leave(kind)
+            ended = body is not None and await body.leave(kind)
+            own = isinstance(error, LeadershipLostError) and self.remaining() <= 0.0
+            return ended or own  # what `raise_if_lost` raised has done its work
         finally:
             self._owner.finish(self)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a term belongs to one process and cannot be pickled: hand on "
+            "term.fencing_token, and start what needs processes under `k8s-leader run`"
+        )
 
-class _Body:
+
+class Body:
     """
     Cancels the task that made it when a signal happens, until it leaves.
     """
@@ -223,6 +232,17 @@ class _Body:
         if not self._left:
             self._cancelled = True
             self._task.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        return await self.leave(kind)
 
     async def leave(self, kind: type[BaseException] | None) -> bool:
         """

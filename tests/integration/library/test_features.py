@@ -97,49 +97,6 @@ async def test_an_asyncio_event_is_a_stop_token_too(lease: str) -> None:
     assert process_lease(lease.removeprefix("memory:")).holder == ""
 
 
-def test_leader_only_returns_what_the_function_returned(lease: str) -> None:
-    @k8s_leader.leader_only(lease=lease)
-    def double(term: k8s_leader.Term, number: int, *, plus: int = 0) -> int:
-        assert term.remaining() > 0
-        return 2 * number + plus
-
-    assert double(4, plus=1) == 9
-    assert double(5) == 10  # released in between: again at once
-
-
-async def test_leader_only_on_a_coroutine_function_is_awaited(lease: str) -> None:
-    @k8s_leader.leader_only(lease=lease)
-    async def work(term: k8s_leader.Term) -> int | None:
-        return term.fencing_token
-
-    assert await work() == 1
-
-
-def test_what_a_leader_only_function_raises_surfaces_and_the_lease_is_free(
-    lease: str,
-) -> None:
-    @k8s_leader.leader_only(lease=lease)
-    def broken(term: k8s_leader.Term) -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        broken()
-    assert process_lease(lease.removeprefix("memory:")).holder == ""
-
-
-def test_leader_only_says_so_when_it_was_stopped_before_it_led(lease: str) -> None:
-    stop = k8s_leader.Signal()
-    stop.set()
-
-    @k8s_leader.leader_only(lease=lease, stop=stop)
-    def never(term: k8s_leader.Term) -> None:
-        raise AssertionError
-
-    process_lease(lease.removeprefix("memory:")).assign_leader("somebody else")
-    with pytest.raises(k8s_leader.LeadershipLostError, match="before there was a term"):
-        never()
-
-
 async def test_the_heartbeat_beats_on_standby_as_well_as_leading(lease: str) -> None:
     heard: dict[str, set[bool]] = {"a": set(), "b": set()}
     both = asyncio.Event()

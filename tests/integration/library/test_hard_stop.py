@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 LEASE = 3.0
 MARGIN = 0.4
+INIT = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 NOISE = 0.3
 """Seconds until this process has seen the other's end."""
 
@@ -47,10 +48,21 @@ async def ignore(term):
 def thread(term):
     print("leads", flush=True)
     time.sleep(60)
-async def outlived(term):
-    child = subprocess.Popen(["sleep", "60"])
+async def full_stderr(term):
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True: os.write(write, bytes(65536))
+    except BlockingIOError: pass
+    os.set_blocking(write, True)
+    os.dup2(write, 2)
+    print("full", flush=True)
+    time.sleep(60)
+async def outlived(term, *prefix):
+    child = subprocess.Popen([*prefix, "sleep", "60"])
     print(child.pid, flush=True)
     time.sleep(60)
+async def tied(term): await outlived(term, "setpriv", "--pdeathsig", "KILL")
 async def obey(term): await asyncio.Event().wait()
 
 what, lease = sys.argv[1:]
@@ -105,6 +117,18 @@ def services(tmp_path: Path, lifeline: Lifeline) -> Iterator[list[Service]]:
         service.out.close()
 
 
+def _steal(path: Path) -> None:
+    """
+    Name another holder in the record, as no candidate that keeps the rules would.
+    """
+    with closing(sqlite3.connect(path, timeout=10)) as database, database:
+        database.execute(
+            "UPDATE lease SET version = version + 1, "
+            "record = json_set(record, '$.holder', 'thief', '$.duration', 1.0)"
+        )
+        database.execute("UPDATE counter SET version = version + 1")
+
+
 def _start(
     services: list[Service], folder: Path, behaviour: str, prefix: tuple[str, ...] = ()
 ) -> Service:
@@ -148,24 +172,60 @@ def test_a_blocked_loop_alone_loses_nothing(
     assert service.process.poll() is None
 
 
+@pytest.mark.parametrize("prefix", [(), INIT], ids=["anywhere", "pid 1"])
+def test_s10_a_stderr_that_nobody_reads_does_not_delay_the_end(
+    services: list[Service], tmp_path: Path, prefix: tuple[str, ...]
+) -> None:
+    service = _start(services, tmp_path, "full_stderr", prefix=prefix)
+    assert service.out.readline() == "full\n"
+    with closing(sqlite3.connect(service.path, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        code = service.ends_by(boot_time() + LEASE - MARGIN)
+    assert code == (1 if prefix else -signal.SIGKILL)
+
+
+def test_s3_a_stolen_record_ends_what_does_not_go_at_once(
+    services: list[Service], tmp_path: Path
+) -> None:
+    service = _start(services, tmp_path, "block")
+    _steal(service.path)
+    stolen_at = boot_time()
+    code = service.process.wait(timeout=30)
+    # The grant has up to 2.6 s left: it was not waited for.
+    assert boot_time() - stolen_at < 1.0
+    assert code == -signal.SIGKILL
+
+
+def test_s3_a_stolen_record_cancels_only_where_carrying_on_was_chosen(
+    services: list[Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ON_LOSS", "carry-on")
+    service = _start(services, tmp_path, "obey")
+    _steal(service.path)
+    assert service.out.readline() == "leads\n"  # a new term, after the thief's
+
+
 def test_s10_pid_1_has_the_weaker_line_and_exits_with_1(
     services: list[Service], tmp_path: Path
 ) -> None:
-    init = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
-    service = _start(services, tmp_path, "block", prefix=init)
+    service = _start(services, tmp_path, "block", prefix=INIT)
     with closing(sqlite3.connect(service.path, isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
         assert service.ends_by(boot_time() + LEASE - MARGIN) == 1
 
 
-def test_a_subprocess_outlives_the_hard_stop_and_belongs_under_the_entrypoint(
-    services: list[Service], tmp_path: Path
+@pytest.mark.parametrize("how", ["outlived", "tied"])
+def test_a_subprocess_outlives_the_hard_stop_unless_it_is_tied_to_its_parent(
+    services: list[Service], tmp_path: Path, how: str
 ) -> None:
-    service = _start(services, tmp_path, "outlived")
+    service = _start(services, tmp_path, how)
     child = int(service.out.readline())
     with closing(sqlite3.connect(service.path, isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
         service.ends_by(boot_time() + LEASE - MARGIN)
+    if how == "tied":
+        wait_until(lambda: state(child) in ("", "Z"))
+        return
     try:
         assert state(child) not in ("", "Z")
     finally:
