@@ -42,6 +42,7 @@ bench: env
 
 docs: env
 	@.venv/bin/python docs/write_settings.py
+	@.venv/bin/python docs/write_metrics.py
 
 chart: env
 	@.venv/bin/python helm/write.py

@@ -19,6 +19,7 @@ from typing import Any
 
 from k8s_leader.app.cluster_observers import lease_notes, open_cluster_side
 from k8s_leader.app.stores import LeaseChoice, OpenLease, open_manager
+from k8s_leader.app.visibility import guard_check, open_visibility
 from k8s_leader.clock import SystemClock
 from k8s_leader.election import events as ev
 from k8s_leader.election.events import State
@@ -28,7 +29,13 @@ from k8s_leader.election.timing import Timing
 from k8s_leader.errors import ExitCode, LeaderError
 from k8s_leader.leases.port import Held
 from k8s_leader.log import LogContext, configure
-from k8s_leader.observers.port import Notice, StateChanged, WorkloadStarted
+from k8s_leader.observers.port import (
+    Notice,
+    StateChanged,
+    WorkloadExited,
+    WorkloadStarted,
+)
+from k8s_leader.observers.status import Candidacy
 from k8s_leader.runner.burial import GuardWatch, bury
 from k8s_leader.runner.farewell import WorkloadWithFarewell
 from k8s_leader.runner.guarded import GuardedWorkload, GuardLink, Message
@@ -127,9 +134,20 @@ class _Elector:
             open_cluster_side(
                 cluster, opened, identity=identity, clock=self._clock
             ) as side,
+            open_visibility(
+                self._config["elector"].get("http"),
+                self._candidacy(opened, identity),
+                clock=self._clock,
+                checks={"guard": guard_check(self._guard)},
+                resumes=bool(hello.get("running")),
+            ) as seen,
         ):
             workload = GuardedWorkload(
-                link, environ=lambda held: _environ(opened, identity, held)
+                link,
+                environ=lambda held: {
+                    **_environ(opened, identity, held),
+                    **seen.environ(),
+                },
             )
             self._workload = workload
             loop = ElectionLoop(
@@ -137,7 +155,12 @@ class _Elector:
                 workload=self._polite(workload, side.farewell),
                 clock=self._clock,
                 timing=lambda: self._timing,
-                observers=(self, *side.observers, *((notes,) if notes else ())),
+                observers=(
+                    self,
+                    *seen.observers,
+                    *side.observers,
+                    *((notes,) if notes else ()),
+                ),
                 step_down_backoff=self._timing.retry_period,
             )
             first = await self._first_event(loop, opened, workload, hello)
@@ -145,9 +168,20 @@ class _Elector:
             self._loop = loop
             running = asyncio.create_task(loop.run(first=first), name="election")
             await asyncio.sleep(0)
+            if isinstance(first, ev.Resume):
+                token, pid = first.grant.token, hello["running"].get("pid")
+                loop.tell(WorkloadStarted(token=token, pid=pid))
             for message in self._early:
                 self._receive(message)
             await running
+
+    def _candidacy(self, opened: OpenLease, identity: str) -> Candidacy:
+        return Candidacy(
+            identity=identity,
+            lease=opened.lease,
+            namespace=opened.namespace,
+            timing=self._timing,
+        )
 
     def _polite(
         self, workload: Workload, farewell: Callable[[], Awaitable[None]] | None
@@ -256,6 +290,8 @@ class _Elector:
             self._report_gone(loop, self._timing.retry_period)
         elif kind == "gone":
             self._watch.gone()
+            token, code = message.get("token"), message.get("code")
+            loop.tell(WorkloadExited(token=token, code=code))
             self._heard_gone(loop, message)
         elif kind == "stuck":
             _logger.error("the workload cannot be killed: %s", message.get("pids"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from k8s_leader.cli.arguments import Parser, UsageError, add_settings, parse_settings
 from k8s_leader.cli.run import check_runnable
-from k8s_leader.settings import SETTINGS, LeaseName, Settings
+from k8s_leader.settings import SETTINGS, HttpAddress, LeaseName, Settings
 from k8s_leader.settings.parsers import duration, format_duration
 from k8s_leader.settings.sources import did_you_mean
 
@@ -80,10 +80,10 @@ def shown_values(settings: Settings) -> dict[str, Any]:
 def _shown(parse: object, settings: Settings, name: str) -> Any:
     value = settings.value(name)
     if value is None:
-        return "off" if name == "termination-log" else None
+        return "off" if name in {"termination-log", "http"} else None
     if parse is duration:
         return format_duration(value)
-    if isinstance(value, LeaseName):
+    if isinstance(value, LeaseName | HttpAddress):
         return str(value)
     if name == "stop-signal":
         return _signal_name(value)

@@ -65,6 +65,7 @@ def _elector(settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
         "wait_timeout": settings.election.wait_timeout,
         "kubeconfig": os.path.abspath(kubeconfig) if kubeconfig else None,
         "context": settings.kube.context,
+        "http": None if settings.web.http is None else asdict(settings.web.http),
         "cluster": {
             **asdict(settings.cluster),
             "pod": _pod(environ),

@@ -44,6 +44,7 @@ class StateChanged:
         reason: why, in a word or two; may be empty.
         token: fencing token of the term concerned, if there is one.
         holder: who holds the lease, as far as known; empty: nobody.
+        term: which term of the lease it is, where its store counts them.
     """
 
     before: State
@@ -51,6 +52,7 @@ class StateChanged:
     reason: str
     token: int | None
     holder: str
+    term: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +84,14 @@ class RequestDone:
         error: what went wrong with the store; ``None``: it answered.
         left: seconds that were left of the grant when a renewal was confirmed, before
             it was moved; ``None`` for everything else.
+        message: of the error, for people.
     """
 
     operation: Operation
     seconds: float
     error: str | None = None
     left: float | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

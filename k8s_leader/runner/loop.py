@@ -119,6 +119,8 @@ class ElectionLoop:
         watch = asyncio.create_task(self._watch(), name="lease-watch")
         watch.add_done_callback(self._on_task_done)
         try:
+            if isinstance(first, ev.Resume):
+                self.tell(GrantMoved(grant=first.grant))
             self.report(first or ev.Start())
             await self._over.wait()
         finally:
@@ -159,7 +161,7 @@ class ElectionLoop:
     def _handle(self, event: Event, reason: str) -> None:
         before, reason_before = self.election.state, self._reason
         self._reason = reason or self._reason
-        token = self._token()
+        held = self.held
         actions = self.election.handle(event, self._clock.now())
         for action in actions:
             self._perform(action)
@@ -167,12 +169,9 @@ class ElectionLoop:
         if after is before and not actions:
             self._reason = reason_before  # it changed nothing, so it is no reason
         if after is not before:
-            self._tell(before, after, self._token() if token is None else token)
+            self._tell(before, after, held or self.held)
         if after in (State.STANDBY, State.STOPPED):
             self.held = None
-
-    def _token(self) -> int | None:
-        return None if self.held is None else self.held.token
 
     def _perform(self, action: Action) -> None:
         match action:
@@ -186,10 +185,10 @@ class ElectionLoop:
                 self._drop()
             case ev.StartWorkload(grant=grant):
                 self._workload.start(grant, self.held or Held(token=grant.token))
-                self._audience.tell(GrantMoved(grant=grant))
+                self.tell(GrantMoved(grant=grant))
             case ev.ExtendGrant(grant=grant):
                 self._workload.extend(grant)
-                self._audience.tell(GrantMoved(grant=grant))
+                self.tell(GrantMoved(grant=grant))
             case ev.StopWorkload(why=why, budget=budget):
                 self._reason = self._reason or why
                 self._workload.stop(why=why, budget=budget)
@@ -328,12 +327,13 @@ class ElectionLoop:
             self._contacted = True
             self.last_error = None
         grant = self.election.grant if operation == "renew" and error is None else None
-        self._audience.tell(
+        self.tell(
             RequestDone(
                 operation=operation,
                 seconds=now - sent,
                 error=None if error is None else type(error).__name__,
                 left=None if grant is None else grant.until - now,
+                message="" if error is None else str(error) or "no answer in time",
             )
         )
 
@@ -364,7 +364,7 @@ class ElectionLoop:
         if holder == self.holder:
             return False
         self.holder = holder
-        self._audience.tell(HolderSeen(holder=holder))
+        self.tell(HolderSeen(holder=holder))
         return True
 
     def _loss(self, change: Lost | Unwanted) -> tuple[Event, str]:
@@ -387,17 +387,18 @@ class ElectionLoop:
         self._timer = None
         self.report(ev.Tick())
 
-    def _tell(self, before: State, after: State, token: int | None) -> None:
+    def _tell(self, before: State, after: State, held: Held | None) -> None:
         changed = StateChanged(
             before=before,
             after=after,
             reason=self._reason,
-            token=token,
+            token=None if held is None else held.token,
             holder=self.holder,
+            term=None if held is None or held.term is None else held.term.transitions,
         )
         if after in (State.STANDBY, State.STOPPED):
             self._reason = ""
-        self._audience.tell(changed)
+        self.tell(changed)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():

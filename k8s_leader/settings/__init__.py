@@ -4,6 +4,7 @@ What people can choose: one table, four sources, one frozen tree of valid values
 
 from __future__ import annotations
 
+from k8s_leader.settings.address import HttpAddress, http_address
 from k8s_leader.settings.load import (
     Cluster,
     Election,
@@ -11,6 +12,7 @@ from k8s_leader.settings.load import (
     Log,
     Origin,
     Settings,
+    Web,
     Workload,
 )
 from k8s_leader.settings.names import (
@@ -26,15 +28,18 @@ __all__ = [
     "SETTINGS",
     "Cluster",
     "Election",
+    "HttpAddress",
     "Kube",
     "LeaseName",
     "Log",
     "Origin",
     "Setting",
     "Settings",
+    "Web",
     "Workload",
     "Written",
     "check_sqlite_path",
+    "http_address",
     "in_cluster",
     "lease_name",
 ]

@@ -17,11 +17,21 @@ from typing import Any
 from k8s_leader.election.timing import PROFILES, Timing
 from k8s_leader.errors import SettingsError
 from k8s_leader.settings import names, sources
+from k8s_leader.settings.address import DEFAULT_PORT, HttpAddress
 from k8s_leader.settings.names import LeaseName
 from k8s_leader.settings.sources import Written
 from k8s_leader.settings.table import BY_NAME, SETTINGS, TIMING_FIELDS
 
-__all__ = ["Cluster", "Election", "Kube", "Log", "Origin", "Settings", "Workload"]
+__all__ = [
+    "Cluster",
+    "Election",
+    "Kube",
+    "Log",
+    "Origin",
+    "Settings",
+    "Web",
+    "Workload",
+]
 
 _FIELD_WORD = re.compile(r"\b(" + "|".join(TIMING_FIELDS) + r")\b")
 
@@ -77,6 +87,15 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """
+    Where HTTP is served; ``None``: nowhere.
+    """
+
+    http: HttpAddress | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """
     How we talk.
@@ -122,6 +141,7 @@ class Settings:
     profile: str
     workload: Workload
     cluster: Cluster
+    web: Web
     log: Log
     origins: Mapping[str, Origin]
     warnings: tuple[str, ...] = ()
@@ -159,6 +179,7 @@ class Settings:
             profile=values["profile"],
             workload=_workload(values),
             cluster=_cluster(values),
+            web=Web(http=_http(values["http"], environ)),
             log=Log(format=values["log-format"], level=values["log-level"]),
             origins=_origins(written, values["lease"]),
             warnings=tuple(sources.unknown_variables(environ)),
@@ -170,7 +191,7 @@ class Settings:
         """
         field = BY_NAME[name].field
         parts = (self.election, self.kube, self.timing, self.workload, self.cluster)
-        for part in (*parts, self):
+        for part in (*parts, self.web, self):
             if hasattr(part, field):
                 return getattr(part, field)
         return getattr(self.log, field.removeprefix("log_"))
@@ -313,6 +334,13 @@ def _cluster(values: dict[str, Any]) -> Cluster:
         pod_deletion_cost=values["pod-deletion-cost"],
         lease_notes=values["lease-notes"],
     )
+
+
+def _http(written: HttpAddress | str, environ: Mapping[str, str]) -> HttpAddress | None:
+    if isinstance(written, HttpAddress):
+        return written
+    here = written == "auto" and names.in_cluster(environ)
+    return HttpAddress(port=DEFAULT_PORT) if here else None
 
 
 def _origins(

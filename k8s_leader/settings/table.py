@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8s_leader.settings import names, parsers
+from k8s_leader.settings.address import DEFAULT_PORT, http_address
 
 __all__ = ["BY_NAME", "GROUPS", "PREFIX", "SETTINGS", "TIMING_FIELDS", "Setting"]
 
@@ -26,6 +27,7 @@ GROUPS = {
     "timing": "Timing (derived from --lease-duration when not set)",
     "workload": "The workload",
     "cluster": "What is written into the cluster beside the lease",
+    "http": "What is served over HTTP",
     "output": "Output",
 }
 
@@ -418,6 +420,21 @@ _CLUSTER = (
     ),
 )
 
+_HTTP = (
+    Setting(
+        name="http",
+        group="http",
+        parse=http_address,
+        default="auto",
+        help="Where probes, status, events and metrics are served (docs/http.md).",
+        limits=f"auto: :{DEFAULT_PORT} inside a cluster, else off. :PORT is all "
+        "addresses, IPv6 and IPv4; port 0 is any free one. A port in use is an error.",
+        default_text="auto",
+        metavar="auto|off|[ADDRESS]:PORT",
+        fix=f"use a numeric address and a port, such as :{DEFAULT_PORT}, or off",
+    ),
+)
+
 _OUTPUT = (
     Setting(
         name="log-format",
@@ -450,6 +467,7 @@ SETTINGS: tuple[Setting, ...] = (
     *_TIMING,
     *_WORKLOAD,
     *_CLUSTER,
+    *_HTTP,
     *_OUTPUT,
 )
 """Every setting, in the order in which it is shown."""

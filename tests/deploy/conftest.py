@@ -1,11 +1,12 @@
 """
-The two versions of Helm that the chart supports, built before the first test.
+The two versions of Helm that the chart supports, built before the first test; promtool.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 
 import pytest
@@ -59,3 +60,14 @@ def helm4() -> Helm:
     The newer Helm alone, where the version makes no difference.
     """
     return Helm(program=HELM_4)
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None:
+        reason = "no promtool: install Debian's package prometheus"
+        if _IN_CI:
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    return found

@@ -8,7 +8,6 @@ are skipped with a word about it; with ``CI=true`` they fail.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,8 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+
+from k8s_leader.observers.families import FAMILIES
+from tests.unit.observers.test_metrics import busy, scraped
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ROOT / "helm" / "k8s-leader" / "files"
@@ -27,17 +28,6 @@ RULES: list[dict[str, Any]] = yaml.safe_load((FILES / "rules.yaml").read_text())
 ][0]["rules"]
 DASHBOARD: dict[str, Any] = json.loads((FILES / "dashboard.json").read_text())
 ALERTS = {rule["alert"] for rule in RULES}
-
-
-@pytest.fixture(scope="module")
-def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        reason = "no promtool: install Debian's package prometheus"
-        if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    return found
 
 
 def run(*argv: str) -> str:
@@ -113,3 +103,22 @@ def test_every_panel_has_its_own_place_and_heeds_the_variables() -> None:
         used = re.findall(r"k8s_leader_\w+(\{[^}]*\})?", query)
         assert used
         assert set(used) == {'{lease_namespace=~"$namespace", lease=~"$lease"}'}
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_there_are() -> None:
+    text = (FILES / "rules.yaml").read_text() + (FILES / "dashboard.json").read_text()
+    asked = set(re.findall(r"\b(?:k8s_leader|leader_election)_[a-z_]+", text))
+    there = {family.name for family in FAMILIES}
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} <= there
+
+
+def test_promtool_has_nothing_to_object_to_in_a_scrape(promtool: str) -> None:
+    done = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=scraped(busy()),
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

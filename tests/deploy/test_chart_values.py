@@ -32,9 +32,6 @@ NOT_VALUES = {
     "termination-log": "the kubelet's own",
 }
 
-# Settings that come in step with the chart; a program without them only warns.
-PENDING = ("K8S_LEADER_HTTP",)
-
 
 def pod_of(objects: list[Manifest]) -> Manifest:
     spec: Manifest = only(objects, "Deployment")["spec"]["template"]["spec"]
@@ -114,8 +111,7 @@ def test_the_program_accepts_the_variables_that_the_chart_gives_it(
 ) -> None:
     objects = helm4.template(yaml.safe_load(file.read_text()))
     settings = Settings.load({}, variables_of(objects))
-    unknown = [w for w in settings.warnings if not any(p in w for p in PENDING)]
-    assert unknown == []
+    assert settings.warnings == ()
     assert not settings.election.disabled
     assert str(settings.election.lease).startswith("default/")
     grace = pod_of(objects)["terminationGracePeriodSeconds"]

@@ -128,7 +128,12 @@ def start(journal: Journal, lifeline: Lifeline) -> Start:
     def candidate(name: str, environ: dict[str, str]) -> Candidate:
         lease = environ["K8S_LEADER_LEASE"]
         return Candidate(
-            lease, journal, name=name, lifeline=lifeline, flags=(), environ=environ
+            lease,
+            journal,
+            name=name,
+            lifeline=lifeline,
+            flags=("--http", ":0"),  # several share this machine
+            environ=environ,
         )
 
     return candidate

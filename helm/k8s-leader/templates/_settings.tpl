@@ -30,10 +30,8 @@ image nor envFrom can say something else.
 - name: K8S_LEADER_SIGNAL_MAP
   value: {{ . | quote }}
 {{- end }}
-{{- if .Values.http.enabled }}
 - name: K8S_LEADER_HTTP
-  value: {{ printf ":%d" (int .Values.http.port) | quote }}
-{{- end }}
+  value: {{ ternary (printf ":%d" (int .Values.http.port)) "off" .Values.http.enabled | quote }}
 - name: K8S_LEADER_POD_LABEL
   value: {{ .Values.cluster.podLabel | quote }}
 - name: K8S_LEADER_POD_DELETION_COST

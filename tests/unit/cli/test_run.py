@@ -46,6 +46,7 @@ def test_the_guard_is_told_everything_as_plain_json(started: list[Any]) -> None:
             "wait_timeout": None,
             "kubeconfig": None,
             "context": None,
+            "http": None,
             "cluster": {
                 "events": True,
                 "pod_label": True,
@@ -56,6 +57,28 @@ def test_the_guard_is_told_everything_as_plain_json(started: list[Any]) -> None:
             },
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("flags", "cluster", "port"),
+    [
+        ((), "", None),
+        ((), "10.96.0.1", 9090),
+        (("--http", "off"), "10.96.0.1", None),
+        (("--http", ":8000"), "", 8000),
+    ],
+)
+def test_http_is_on_by_default_inside_a_cluster_only(
+    started: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: tuple[str, ...],
+    cluster: str,
+    port: int | None,
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", cluster)
+    assert main(["run", "--lease", "reports", *flags, "--", "true"]) == 0
+    http = None if port is None else {"host": "", "port": port}
+    assert started[0]["elector"]["http"] == http
 
 
 @pytest.mark.parametrize(

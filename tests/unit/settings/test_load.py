@@ -47,6 +47,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "pod-label": True,
         "pod-deletion-cost": 1000,
         "lease-notes": True,
+        "http": None,
         "log-format": "text",
         "log-level": "info",
     }

@@ -1,0 +1,72 @@
+"""
+Write docs/metrics.md from the table of metrics; ``--check`` only compares.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from k8s_leader.observers.families import FAMILIES, LEASE_LABELS, Family
+
+PAGE = Path(__file__).with_name("metrics.md")
+HEAD = """\
+# Metrics
+
+<!-- Written by docs/write_metrics.py: make docs -->
+
+Every candidate, leader or standby, shows all of these from its first scrape on, at
+`/metrics` of the [HTTP port](http.md). In the library, hand in a registry of your own:
+`campaign(lease="reports", registry=prometheus_client.REGISTRY)`; candidates of one
+process may share it. Nothing is ever put on a registry that you did not name.
+
+- `k8s_leader_is_leader` is worked out at the scrape, from the grant. A leader
+  that was deposed or hangs never shows 1 beyond it; one that is frozen is not scraped
+  at all. **No answer means not leading**: alert on `max(k8s_leader_is_leader) == 0` *or
+  absent*.
+- `k8s_leader_lease_margin_seconds` is the health of the heartbeat: how much time was
+  left when a renewal was confirmed. It falls long before anything is lost.
+- Two candidates may both be seen as leaders for one scrape, since scrapes are taken at
+  different moments. `leader_election_*` are client-go's names, for dashboards that
+  exist; its slow path is a renewal that has to be asked for again.
+- Series do not grow with time: labels have the values below, and the one identity (in
+  `k8s_leader_holder_info`) replaces the one before.
+- `PROMETHEUS_MULTIPROC_DIR` changes nothing here and gets no file of ours: it is the
+  workload's.
+- Counters begin at 0 with the process, also when the guard starts another elector
+  beside a running workload. That is no acquisition.
+
+All but the last two have the labels """
+ROW = "| name | kind | labels | meaning |\n|---|---|---|---|\n"
+
+
+def row(family: Family) -> str:
+    """
+    Return the line of one metric.
+    """
+    labels = ", ".join(f"`{label}`" for label in family.labels)
+    values = f" ({family.values})" if family.values else ""
+    return f"| `{family.name}` | {family.kind} | {labels}{values} | {family.help} |\n"
+
+
+def page() -> str:
+    """
+    Return the whole page.
+    """
+    common = " and ".join(f"`{label}`" for label in LEASE_LABELS)
+    head = f"{HEAD}{common}\n(empty where the store has no namespaces).\n\n"
+    return head + ROW + "".join(row(family) for family in FAMILIES)
+
+
+def main() -> int:
+    """
+    Write, or compare; return the exit status.
+    """
+    if "--check" in sys.argv:
+        return int(not PAGE.exists() or PAGE.read_text() != page())
+    PAGE.write_text(page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

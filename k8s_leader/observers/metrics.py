@@ -1,0 +1,180 @@
+"""
+Metrics in prometheus_client's terms, on a registry that somebody chose.
+
+One collector per registry renders the tallies of all candidates that use it. It has
+no metric objects of its own, only what is counted elsewhere.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from weakref import WeakKeyDictionary
+
+from prometheus_client import exposition
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.openmetrics import exposition as openmetrics_exposition
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from k8s_leader.observers.families import FAMILIES, Family
+from k8s_leader.observers.tally import Distribution, Labels, Report, Tally
+
+__all__ = ["TallyCollector", "build", "export", "render"]
+
+_PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+_OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+_MAKE: dict[str, Callable[..., Metric]] = {
+    "gauge": GaugeMetricFamily,
+    "counter": CounterMetricFamily,
+    "histogram": HistogramMetricFamily,
+    "info": InfoMetricFamily,
+}
+
+
+class TallyCollector(Collector):
+    """
+    Renders tallies when it is asked; from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._tallies: tuple[Tally, ...] = ()
+        self._build: Mapping[Labels, float] = {build(): 1.0}
+
+    def add(self, tally: Tally) -> None:
+        """
+        Render this one, too.
+        """
+        self._tallies += (tally,)
+
+    def remove(self, tally: Tally) -> None:
+        """
+        Render this one no more: its candidate is over.
+        """
+        self._tallies = tuple(other for other in self._tallies if other is not tally)
+
+    def describe(self) -> Iterable[Metric]:
+        """
+        Yield every family without values, so that a registry knows our names.
+        """
+        for family in FAMILIES:
+            yield _empty(family)
+
+    def collect(self) -> Iterable[Metric]:
+        """
+        Yield every family as it is now.
+        """
+        reports = [(tally, self._report(tally)) for tally in self._tallies]
+        for family in FAMILIES:
+            metric = _empty(family)
+            for labels, value in _merged(family, reports).items():
+                _add(metric, family, labels, value)
+            yield metric
+
+    def _report(self, tally: Tally) -> Report:
+        return {**tally.report(), "k8s_leader_build_info": self._build}
+
+
+def export(tally: Tally, registry: CollectorRegistry) -> TallyCollector:
+    """
+    Show a tally on a registry; candidates of one process may share it.
+
+    Args:
+        tally: to show.
+        registry: where; one that others use as well is fine.
+
+    Returns:
+        The collector, to be told when the candidate is over.
+    """
+    collectors = _collectors()
+    collector = collectors.get(registry)
+    if collector is None:
+        collector = TallyCollector()
+        registry.register(collector)
+        collectors[registry] = collector
+    collector.add(tally)
+    return collector
+
+
+def render(registry: CollectorRegistry, *, openmetrics: bool) -> tuple[bytes, str]:
+    """
+    Return what a scrape is answered, and its content type.
+
+    Args:
+        registry: whose metrics.
+        openmetrics: in OpenMetrics 1.0 instead of Prometheus' text format.
+    """
+    if openmetrics:
+        body: bytes = openmetrics_exposition.generate_latest(registry)  # type: ignore[no-untyped-call]
+        return body, _OPENMETRICS
+    return exposition.generate_latest(registry), _PLAIN
+
+
+@cache
+def build() -> tuple[str, str]:
+    """
+    Return the version of k8s-leader and of Python.
+    """
+    try:
+        ours = version("k8s-leader")
+    except PackageNotFoundError:
+        ours = "unknown"
+    return ours, platform.python_version()
+
+
+@cache
+def _collectors() -> WeakKeyDictionary[CollectorRegistry, TallyCollector]:
+    """
+    Return the collector of each registry: a second one would have the same names.
+    """
+    return WeakKeyDictionary()
+
+
+def _empty(family: Family) -> Metric:
+    name = family.name
+    if family.kind == "info":  # prometheus_client adds the suffix itself
+        name = name.removesuffix("_info")
+    return _MAKE[family.kind](name, family.help, labels=family.label_names)
+
+
+def _merged(
+    family: Family, reports: Iterable[tuple[Tally, Report]]
+) -> dict[Labels, float | Distribution]:
+    """
+    Return the values by all labels; candidates of one lease: the greatest, or last.
+    """
+    merged: dict[Labels, float | Distribution] = {}
+    for tally, report in reports:
+        candidacy = tally.status.candidacy
+        common = () if family.is_foreign else (candidacy.lease, candidacy.namespace)
+        for own, value in report[family.name].items():
+            labels, other = (*common, *own), merged.get((*common, *own))
+            if isinstance(value, float | int) and isinstance(other, float | int):
+                value = max(value, other)  # noqa: PLW2901  # the greater of the two
+            merged[labels] = value
+    return merged
+
+
+def _add(
+    metric: Metric, family: Family, labels: Labels, value: float | Distribution
+) -> None:
+    if isinstance(value, Distribution):
+        assert isinstance(metric, HistogramMetricFamily)  # noqa: S101  # the table's
+        metric.add_metric(labels, _buckets(value), sum_value=value.total)
+    elif isinstance(metric, InfoMetricFamily):
+        metric.add_metric([], dict(zip(family.label_names, labels, strict=True)))
+    elif isinstance(metric, GaugeMetricFamily | CounterMetricFamily):
+        metric.add_metric(labels, value)
+
+
+def _buckets(found: Distribution) -> list[tuple[str, float]]:
+    edges = ["+Inf" if edge == float("inf") else str(edge) for edge in found.bounds]
+    return list(zip(edges, found.counts, strict=True))
