@@ -7,6 +7,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from generated import write_or_check
+
 from k8s_leader.observers.families import FAMILIES, LEASE_LABELS, Family
 
 PAGE = Path(__file__).with_name("metrics.md")
@@ -16,9 +18,8 @@ HEAD = """\
 <!-- Written by docs/write_metrics.py: make docs -->
 
 Every candidate, leader or standby, shows all of these from its first scrape on, at
-`/metrics` of the [HTTP port](http.md). In the library, hand in a registry of your own:
-`campaign(lease="reports", registry=prometheus_client.REGISTRY)`; candidates of one
-process may share it. Nothing is ever put on a registry that you did not name.
+`/metrics` of the [HTTP port](http.md). The library shows none yet. Nothing is ever put
+on a registry of somebody else's.
 
 - `k8s_leader_is_leader` is worked out at the scrape, from the grant. A leader
   that was deposed or hangs never shows 1 beyond it; one that is frozen is not scraped
@@ -58,15 +59,5 @@ def page() -> str:
     return head + ROW + "".join(row(family) for family in FAMILIES)
 
 
-def main() -> int:
-    """
-    Write, or compare; return the exit status.
-    """
-    if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text() != page())
-    PAGE.write_text(page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, page()))

@@ -7,6 +7,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from generated import write_or_check
+
 from k8s_leader.settings import SETTINGS, Setting
 from k8s_leader.settings.table import GROUPS
 
@@ -89,15 +91,5 @@ def page() -> str:
     return "\n".join([*parts, TAIL])
 
 
-def main() -> int:
-    """
-    Write, or compare; return the exit status.
-    """
-    if "--check" in sys.argv:
-        return int(not PAGE.exists() or PAGE.read_text() != page())
-    PAGE.write_text(page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, page()))

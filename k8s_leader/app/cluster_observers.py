@@ -20,6 +20,7 @@ from k8s_leader.observers.cluster.event_writer import EventWriter
 from k8s_leader.observers.cluster.notes import LeaseNotes
 from k8s_leader.observers.cluster.pod_role import Marks, Pace, PodRole
 from k8s_leader.observers.port import Observer
+from k8s_leader.release import installed_version
 
 __all__ = ["ClusterSide", "lease_notes", "open_cluster_side"]
 
@@ -147,12 +148,7 @@ def _role(
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("k8s-leader")
-    except PackageNotFoundError:
-        return "unknown"
+    return installed_version() or "unknown"
 
 
 async def _settle(writer: EventWriter | PodRole) -> None:

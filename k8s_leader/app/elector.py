@@ -31,6 +31,7 @@ from k8s_leader.leases.port import Held
 from k8s_leader.log import LogContext, configure
 from k8s_leader.observers.port import (
     Notice,
+    Observer,
     StateChanged,
     WorkloadExited,
     WorkloadStarted,
@@ -142,6 +143,7 @@ class _Elector:
                 resumes=bool(hello.get("running")),
             ) as seen,
         ):
+            observers = (*seen.observers, *side.observers, *((notes,) if notes else ()))
             workload = GuardedWorkload(
                 link,
                 environ=lambda held: {
@@ -150,30 +152,35 @@ class _Elector:
                 },
             )
             self._workload = workload
-            loop = ElectionLoop(
-                manager=opened.manager,
-                workload=self._polite(workload, side.farewell),
-                clock=self._clock,
-                timing=lambda: self._timing,
-                observers=(
-                    self,
-                    *seen.observers,
-                    *side.observers,
-                    *((notes,) if notes else ()),
-                ),
-                step_down_backoff=self._timing.retry_period,
-            )
+            polite = self._polite(workload, side.farewell)
+            loop = self._election(opened, polite, observers)
             first = await self._first_event(loop, opened, workload, hello)
-            self._start_waiting(first)
-            self._loop = loop
-            running = asyncio.create_task(loop.run(first=first), name="election")
-            await asyncio.sleep(0)
-            if isinstance(first, ev.Resume):
-                token, pid = first.grant.token, hello["running"].get("pid")
-                loop.tell(WorkloadStarted(token=token, pid=pid))
-            for message in self._early:
-                self._receive(message)
-            await running
+            await self._run_election(loop, first, hello)
+
+    async def _run_election(
+        self, loop: ElectionLoop, first: ev.Event, hello: Message
+    ) -> None:
+        self._start_waiting(first)
+        self._loop = loop
+        running = asyncio.create_task(loop.run(first=first), name="election")
+        await asyncio.sleep(0)
+        if isinstance(first, ev.Resume):
+            _tell_started(loop, first.grant.token, hello["running"].get("pid"))
+        for message in self._early:
+            self._receive(message)
+        await running
+
+    def _election(
+        self, opened: OpenLease, workload: Workload, observers: tuple[Observer, ...]
+    ) -> ElectionLoop:
+        return ElectionLoop(
+            manager=opened.manager,
+            workload=workload,
+            clock=self._clock,
+            timing=lambda: self._timing,
+            observers=(self, *observers),
+            step_down_backoff=self._timing.retry_period,
+        )
 
     def _candidacy(self, opened: OpenLease, identity: str) -> Candidacy:
         return Candidacy(
@@ -279,8 +286,7 @@ class _Elector:
         if kind in ("started", "ack"):
             self._acknowledged(message)
             if kind == "started":
-                token, pid = message.get("token"), message.get("pid")
-                loop.tell(WorkloadStarted(token=token, pid=pid))
+                _tell_started(loop, message.get("token"), message.get("pid"))
         elif kind == "doubt":
             loop.report(ev.Doubt(), reason="the wall clock jumped")
         elif kind == "stopping":
@@ -354,12 +360,8 @@ class _Elector:
         Log a change, with its consequence, and end after one term when asked to.
         """
         self._context.term = transition.token
-        quiet = transition.after is State.ACQUIRING or (
-            transition.before is State.ACQUIRING and transition.after is State.STANDBY
-        )
-        _logger.log(
-            logging.DEBUG if quiet else logging.INFO, "%s", _sentence(transition)
-        )
+        level = logging.DEBUG if transition.is_routine else logging.INFO
+        _logger.log(level, "%s", _sentence(transition))
         if transition.after is State.LEADING:
             self._led = True
             if self._wait is not None:
@@ -421,3 +423,7 @@ def _environ(opened: OpenLease, identity: str, held: Held) -> dict[str, str]:
 
 def _loop_time(instant: float, clock: SystemClock) -> float:
     return asyncio.get_running_loop().time() + max(0.0, instant - clock.now())
+
+
+def _tell_started(loop: ElectionLoop, token: int | None, pid: int | None) -> None:
+    loop.tell(WorkloadStarted(token=token, pid=pid))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from k8s_leader.clock import SystemClock
 from k8s_leader.errors import LeaderError
+from k8s_leader.runner.term import call_in
 from k8s_leader.runner.thread import Main
 
 if TYPE_CHECKING:
@@ -105,5 +106,5 @@ class Runtime:
     ) -> None:
         loop, self._loop = self._loop, None
         if loop is not None:
-            loop.call_soon_threadsafe(self._over.set)
+            call_in(loop, self._over.set)
         await asyncio.to_thread(self._thread.join)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8s_leader.clock import Clock
 from k8s_leader.errors import SettingsError
+from k8s_leader.guard.descent import state
 from k8s_leader.observers.port import Notice, Observer, RequestDone
 from k8s_leader.observers.status import Candidacy, Status
 from k8s_leader.observers.tally import Tally
@@ -186,8 +187,6 @@ def guard_check(guard: int) -> Check:
     def check() -> str | None:
         if os.getppid() != guard:
             return "it is gone"
-        with open(f"/proc/{guard}/stat", "rb") as file:
-            state = file.read().rpartition(b")")[2].split()[0]
-        return "it is stopped" if state in (b"T", b"t", b"Z") else None
+        return "it is stopped" if state(guard) in ("T", "t", "Z") else None
 
     return check

@@ -65,6 +65,13 @@ class State(StrEnum):
     RELEASING = "releasing"
     STOPPED = "stopped"
 
+    @property
+    def holds(self) -> bool:
+        """
+        Tell whether the lease is held and kept: leading, or stopping voluntarily.
+        """
+        return self in (State.LEADING, State.STOPPING)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from weakref import WeakKeyDictionary
 
 from prometheus_client import exposition
@@ -26,6 +25,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from k8s_leader.observers.families import FAMILIES, Family
 from k8s_leader.observers.tally import Distribution, Labels, Report, Tally
+from k8s_leader.release import installed_version
 
 __all__ = ["TallyCollector", "build", "export", "render"]
 
@@ -123,11 +123,7 @@ def build() -> tuple[str, str]:
     """
     Return the version of k8s-leader and of Python.
     """
-    try:
-        ours = version("k8s-leader")
-    except PackageNotFoundError:
-        ours = "unknown"
-    return ours, platform.python_version()
+    return installed_version() or "unknown", platform.python_version()
 
 
 @cache

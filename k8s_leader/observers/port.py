@@ -54,6 +54,14 @@ class StateChanged:
     holder: str
     term: int | None = None
 
+    @property
+    def is_routine(self) -> bool:
+        """
+        Tell whether it is only another attempt of a standby, or the end of one.
+        """
+        back = self.before is State.ACQUIRING and self.after is State.STANDBY
+        return self.after is State.ACQUIRING or back
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HolderSeen:

@@ -26,7 +26,6 @@ from k8s_leader.observers.port import (
 
 __all__ = ["Candidacy", "Failure", "Snapshot", "Status"]
 
-_HOLDING = (State.LEADING, State.STOPPING)
 _TERMLESS = (State.STANDBY, State.STOPPED)
 
 
@@ -109,9 +108,7 @@ class Snapshot:
         """
         Tell whether a term runs whose grant has not ended at ``now``.
         """
-        return (
-            self.state in _HOLDING and self.grant is not None and now < self.grant.until
-        )
+        return self.state.holds and self.grant is not None and now < self.grant.until
 
     def led_for(self, now: float) -> float:
         """
@@ -174,7 +171,7 @@ class Status:
 
     def _state(self, notice: StateChanged) -> None:
         at, old = self.clock.now(), self.now
-        holds = notice.after in _HOLDING
+        holds = notice.after.holds
         ends = old.led_since is not None and not holds
         self.now = replace(
             old,

@@ -37,8 +37,6 @@ __all__ = ["Distribution", "Histogram", "Labels", "Report", "Tally"]
 
 Labels = tuple[str, ...]
 
-_HOLDING = (State.LEADING, State.STOPPING)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
@@ -159,7 +157,7 @@ class Tally:
             self._ends_since = self._ends_since or self._clock.now()
         elif notice.after is State.LEADING:
             self._ends_since = None
-        if notice.before in _HOLDING and notice.after not in _HOLDING:
+        if notice.before.holds and not notice.after.holds:
             self._losses[_loss(notice),] += 1
 
     def _see(self, holder: str) -> None:

@@ -102,7 +102,7 @@ class ElectionLoop:
         Tell whether a term runs and its grant has not ended; cheap and never late.
         """
         grant = self.election.grant
-        if grant is None or self.election.state not in (State.LEADING, State.STOPPING):
+        if grant is None or not self.election.state.holds:
             return False
         return self._clock.now() < grant.until
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from k8s_leader.election.events import State
 from k8s_leader.observers.port import (
     HolderSeen,
     Notice,
@@ -77,9 +76,7 @@ def change_of(notice: Notice) -> dict[str, Any] | None:
     """
     match notice:
         case StateChanged(before=before, after=after):
-            if after is State.ACQUIRING or (
-                before is State.ACQUIRING and after is State.STANDBY
-            ):
+            if notice.is_routine:
                 return None
             return {
                 "change": "state",

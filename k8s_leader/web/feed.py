@@ -7,10 +7,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from k8s_leader.observers.port import Notice
+from k8s_leader.runner.term import call_in
 from k8s_leader.web.answers import change_of
 
 __all__ = ["Feed", "event"]
@@ -51,7 +52,7 @@ class Feed:
             return
         change = change_of(notice)
         if change is not None:
-            self._in_loop(lambda: self._publish(event("change", change)))
+            call_in(self._loop, lambda: self._publish(event("change", change)))
 
     @property
     def is_full(self) -> bool:
@@ -72,11 +73,6 @@ class Feed:
             yield stream
         finally:
             self._streams.discard(stream)
-
-    def _in_loop(self, call: Callable[[], None]) -> None:
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # closed: nobody reads any more
-                self._loop.call_soon_threadsafe(call)
 
     def _publish(self, data: bytes) -> None:
         for stream in list(self._streams):

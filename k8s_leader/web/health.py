@@ -72,14 +72,14 @@ def liveness(status: Status, others: Mapping[str, Check]) -> dict[str, Check]:
         others: more of them, by name: the election's pulse, the guard's.
     """
 
-    def grant() -> str | None:
+    def ended_grant() -> str | None:
         now, snapshot = status.clock.now(), status.now
-        leads = snapshot.state in (State.LEADING, State.STOPPING)
-        if not leads or snapshot.grant is None or now < snapshot.grant.until + _GRACE:
+        grant = snapshot.grant if snapshot.state.holds else None
+        if grant is None or now < grant.until + _GRACE:
             return None
         return "it ended and the election did not notice"
 
-    return {**others, "grant": grant}
+    return {**others, "grant": ended_grant}
 
 
 def readiness(status: Status, others: Mapping[str, Check]) -> dict[str, Check]:

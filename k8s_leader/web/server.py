@@ -9,13 +9,13 @@ neither the start of the program nor the first acquisition.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from k8s_leader.runner.term import call_in
 from k8s_leader.web.door import Door
 from k8s_leader.web.listen import BACKLOG
 
@@ -72,8 +72,7 @@ class HttpServer:
                 self._listening.close()
                 return
             if self._loop is not None and self._over is not None:
-                with contextlib.suppress(RuntimeError):
-                    self._loop.call_soon_threadsafe(self._over.set)
+                call_in(self._loop, self._over.set)
         self._thread.join(timeout)
 
     def _run(self) -> None:

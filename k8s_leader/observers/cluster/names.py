@@ -7,6 +7,8 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 
+from k8s_leader.leases.kubernetes import PREFIX
+
 __all__ = [
     "CANDIDATE",
     "DELETION_COST",
@@ -21,33 +23,31 @@ __all__ = [
     "label_value",
 ]
 
-_PREFIX = "k8s-leader.io/"
-
-ROLE = _PREFIX + "role"
+ROLE = PREFIX + "role"
 """Label of a Pod: ``leader`` while its workload runs, else ``standby``."""
 
-LEASE = _PREFIX + "lease"
+LEASE = PREFIX + "lease"
 """Label of a Pod: the lease that its candidate competes for; see `label_value`."""
 
-CANDIDATE = _PREFIX + "candidate"
+CANDIDATE = PREFIX + "candidate"
 """Annotation of a Pod: JSON with identity, lease and version of its candidate."""
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """Annotation of the leader's Pod: a ReplicaSet takes others first."""
 
-POD = _PREFIX + "pod"
+POD = PREFIX + "pod"
 """Annotation of a Lease: ``namespace/name`` of the Pod of ``k8s-leader.io/holder``."""
 
-NODE = _PREFIX + "node"
+NODE = PREFIX + "node"
 """Annotation of a Lease: the node of that Pod."""
 
-VERSION = _PREFIX + "version"
+VERSION = PREFIX + "version"
 """Annotation of a Lease: the version of k8s-leader that wrote it last."""
 
-LAST_CHANGE = _PREFIX + "last-change"
+LAST_CHANGE = PREFIX + "last-change"
 """Annotation of a Lease: one sentence about the last change of hands."""
 
-HISTORY = _PREFIX + "history"
+HISTORY = PREFIX + "history"
 """Annotation of a Lease: JSON list of the last changes, oldest first."""
 
 _LONGEST = 63

@@ -267,14 +267,22 @@ def test_no_job_control_signal_stops_a_guard(guarded: Callable[..., Guarded]) ->
     assert guard.finish(elector) == 143
 
 
-def test_an_interactive_program_on_a_terminal_works(
-    guarded: Callable[..., Guarded],
-) -> None:
+def _on_terminal(guarded: Callable[..., Guarded], script: str) -> tuple[Guarded, int]:
+    """
+    Start a guard whose controlling terminal is ours; return it and our end.
+    """
     ours, theirs = pty.openpty()
-    script = 'echo "name?"; while read name; do echo "hello $name"; done; exit 6'
     terminal = {"stdin": theirs, "stdout": theirs}
     guard = guarded(["sh", "-c", script], prefix=["setsid", "--ctty"], **terminal)
     os.close(theirs)
+    return guard, ours
+
+
+def test_an_interactive_program_on_a_terminal_works(
+    guarded: Callable[..., Guarded],
+) -> None:
+    script = 'echo "name?"; while read name; do echo "hello $name"; done; exit 6'
+    guard, ours = _on_terminal(guarded, script)
     elector = guard.lead()
     read_until(ours, b"name?")
     os.write(ours, b"you\n")
@@ -287,12 +295,7 @@ def test_an_interactive_program_on_a_terminal_works(
 def test_ctrl_c_at_the_terminal_ends_the_program_and_leaves_nothing(
     guarded: Callable[..., Guarded],
 ) -> None:
-    ours, theirs = pty.openpty()
-    terminal = {"stdin": theirs, "stdout": theirs}
-    guard = guarded(
-        ["sh", "-c", "echo up; exec cat"], prefix=["setsid", "-c"], **terminal
-    )
-    os.close(theirs)
+    guard, ours = _on_terminal(guarded, "echo up; exec cat")
     elector = guard.lead()
     read_until(ours, b"up")
     os.write(ours, b"\x03")
@@ -303,12 +306,7 @@ def test_ctrl_c_at_the_terminal_ends_the_program_and_leaves_nothing(
 def test_a_terminal_that_is_hung_up_ends_the_program(
     guarded: Callable[..., Guarded],
 ) -> None:
-    ours, theirs = pty.openpty()
-    terminal = {"stdin": theirs, "stdout": theirs}
-    guard = guarded(
-        ["sh", "-c", "echo up; exec cat"], prefix=["setsid", "-c"], **terminal
-    )
-    os.close(theirs)
+    guard, ours = _on_terminal(guarded, "echo up; exec cat")
     elector = guard.lead()
     read_until(ours, b"up")
     os.close(ours)
