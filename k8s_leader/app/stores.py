@@ -106,7 +106,7 @@ def _recorded(
     clock: Clock,
     timing: Timing,
     *,
-    make_again: str = "",
+    make_again: str,
 ) -> RecordedLeaseManager:
     return RecordedLeaseManager(
         store,
@@ -125,7 +125,14 @@ async def _open_sqlite(
     from k8s_leader.leases.sqlite import SqliteStore
 
     store = SqliteStore(choice.lease, name="leader", timeout=timing.request_timeout)
-    manager = _recorded(store, choice, identity, clock, timing)
+    manager = _recorded(
+        store,
+        choice,
+        identity,
+        clock,
+        timing,
+        make_again="start one candidate with --lease-create=true, once",
+    )
     try:
         yield OpenLease(manager=manager, lease=choice.lease, namespace="")
     finally:

@@ -121,7 +121,9 @@ class Election:
         )
 
     def _attempt_failed(self, event: ev.AttemptFailed, now: float) -> Actions:
-        return self._back_to_standby(event.retry_at, now)
+        # However long the store asks us to wait, it is asked as often as when held.
+        next_try = min(event.retry_at, now + self.timing.acquire_every)
+        return self._back_to_standby(next_try, now)
 
     def _back_to_standby(self, next_try: float, now: float) -> Actions:
         if self.finishing:
@@ -190,7 +192,11 @@ class Election:
 
     def _renew_failed(self, event: ev.RenewFailed, now: float) -> Actions:
         self._busy = False
-        self._next_try = event.retry_at
+        # However long the store asks us to wait, one try belongs to the time that is
+        # left; when that is tried too, the usual pace, not a storm.
+        last_call = self._held().stop_at - self.timing.request_timeout
+        usual = now + self.timing.retry_period
+        self._next_try = min(event.retry_at, max(last_call, usual))
         return self._lead(now)
 
     def _doubt(self, _: ev.Doubt, now: float) -> Actions:
@@ -225,8 +231,13 @@ class Election:
         self.state = State.STOPPING
         self._kill_at = now + self.timing.stop_timeout
         self._killed = False
+        due = self._lead(now)
+        if (
+            self.state is State.LOSING
+        ):  # S2: the deadline was first, and its budget counts
+            return due
         stop = ev.StopWorkload(why=why, budget=self.timing.stop_timeout)
-        return (stop, *self._lead(now))
+        return (stop, *due)
 
     def _stop_again(self, _: ev.Stop, now: float) -> Actions:
         if not self.finishing:  # it was a step-down; now it is for good

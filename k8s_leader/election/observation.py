@@ -232,11 +232,23 @@ class Observation:
     def _longest(self, stored: Stored | None) -> float:
         if stored is None:
             return 0.0
-        duration = stored.record.duration or self.own_duration
+        duration = self._protection(stored.record)
         previous = None if self.stored is None else self.stored.record
         if previous is not None and _holding(previous) == _holding(stored.record):
             return max(self.longest, duration)
         return duration
+
+    def _protection(self, record: Record) -> float:
+        """
+        Return how long a record protects its holder, in seconds.
+
+        Where the duration is missing a holder of ours still works with the one that
+        it noted itself, which a newcomer never saw: the longer of that and our own.
+        """
+        if record.duration is not None:
+            return record.duration
+        noted = record.our_duration if record.our_holder == record.holder else None
+        return max(self.own_duration, noted or 0.0)
 
     def _guard(
         self, before: Observation, stored: Stored | None, *, at: float

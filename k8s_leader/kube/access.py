@@ -112,7 +112,8 @@ def _in_cluster(
         raise SettingsError(
             "kubeconfig",
             None,
-            allowed="--kubeconfig, KUBECONFIG, ~/.kube/config or a Pod's own account",
+            allowed="--kubeconfig, KUBECONFIG, ~/.kube/config (of HOME, if that is "
+            "set) or a Pod's own account",
             fix="name a kubeconfig, or use a lease that needs no cluster",
         )
     if not Path(folder, "token").exists():

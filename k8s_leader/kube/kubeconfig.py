@@ -162,8 +162,15 @@ def find(settings: KubeSettings, *, environ: Mapping[str, str]) -> Kubeconfig:
     listed = environ.get("KUBECONFIG", "")
     if listed:
         return _listed(listed)
-    home = environ.get("HOME") or str(Path("~").expanduser())
-    path = Path(home, ".kube", "config")
+    return _in_home(environ.get("HOME", ""))
+
+
+def _in_home(home: str) -> Kubeconfig:
+    try:
+        folder = Path(home or "~").expanduser()
+    except RuntimeError:  # an arbitrary user id, as OpenShift gives: there is no home
+        return Kubeconfig(setting="~/.kube/config", where="no home directory")
+    path = folder / ".kube" / "config"
     config = Kubeconfig(setting="~/.kube/config", where=str(path))
     if path.exists():
         config.add(path)

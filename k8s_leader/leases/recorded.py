@@ -86,7 +86,7 @@ class RecordedLeaseManager:
         clock: boot-time and wall clock.
         lease_duration: seconds that count where a record does not say (S12).
         may_create: whether a missing lease is made; the chart's never is.
-        make_again: how a person makes a missing lease, for the log.
+        make_again: how a person makes the missing lease, for the log.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class RecordedLeaseManager:
         clock: Clock,
         lease_duration: float,
         may_create: bool = True,
-        make_again: str = "",
+        make_again: str = "make it",
     ) -> None:
         self._store = store
         self._identity = identity
@@ -241,7 +241,7 @@ class RecordedLeaseManager:
             _logger.warning(
                 "%s: nobody can lead until somebody makes it. Fix: %s",
                 _MISSING,
-                self._make_again or "make it again",
+                self._make_again,
             )
 
     def _claim_in(self, stored: Stored | None) -> TermId | None:

@@ -4,6 +4,7 @@ Real candidates: `k8s-leader run` around a workload that writes down what it doe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -231,8 +232,11 @@ class Candidate:
         return self.wait()
 
     def _children(self) -> list[tuple[int, bytes]]:
-        pids = _children(self.pid)
-        return [(pid, Path(f"/proc/{pid}/cmdline").read_bytes()) for pid in pids]
+        found = []
+        for pid in _children(self.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended
+                found.append((pid, Path(f"/proc/{pid}/cmdline").read_bytes()))
+        return found
 
     def __enter__(self) -> Self:
         return self

@@ -282,18 +282,21 @@ def _run_reporting(
 
 def main() -> int:
     """
-    Build every program; the exit status says whether all could be had.
+    Build every program; return 1 when one does not compile, 3 when there is no Go.
     """
+    status = 0
     for program in PROGRAMS:
-        if not program.source.joinpath("go.mod").exists():
-            continue
         try:
             path = program.build(progress=lambda line: print(line, flush=True))
-        except (NoGoError, GoBuildError) as error:
+        except NoGoError as error:
+            print(error, file=sys.stderr)
+            status = 3
+        except GoBuildError as error:
             print(error, file=sys.stderr)
             return 1
-        print(f"{program.name}: {path}")
-    return 0
+        else:
+            print(f"{program.name}: {path}")
+    return status
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.go_build import GoProgram
+from tests.helpers.go_build import PROGRAMS, GoProgram
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
@@ -45,6 +45,37 @@ def test_tests_without_a_server_fail_in_ci(tmp_path: Path) -> None:
 
     assert finished.returncode == 1
     assert "!! NOT TESTED: 2 tests" in finished.stdout
+
+
+def _build_all(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "tests/cluster/build.py"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PATH": "/nowhere", "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_go_all_that_an_earlier_build_left_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for program in PROGRAMS:
+        built = program._folder() / "go1.24" / program.name
+        built.parent.mkdir(parents=True)
+        built.touch()
+
+    assert _build_all(tmp_path).returncode == 0
+
+    built.unlink()
+    finished = _build_all(tmp_path)
+    assert finished.returncode == 3
+    assert finished.stderr.splitlines() == [
+        f"{program.name} needs Go >= 1.24 on the PATH to be built once "
+        "(then: python -m tests.helpers.go_build)"
+    ]
 
 
 @pytest.mark.kube

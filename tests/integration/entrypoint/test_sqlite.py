@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -168,6 +169,44 @@ def test_wait_timeout_ends_a_standby_with_75(
         flags = (*SHORT, "--wait-timeout", "500ms")
         with Candidate(lease, journal, name="b", lifeline=lifeline, flags=flags) as b:
             assert b.wait() == 75
+
+
+def test_once_ends_with_79_when_the_term_is_lost(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    flags = (*SHORT, "--once")
+    with Candidate(lease, journal, name="a", lifeline=lifeline, flags=flags) as a:
+        wait_until(journal.tokens)
+        stolen = boot_time()
+        _steal(lease)
+        assert a.wait() == 79
+    assert journal.entries()[-1].at < stolen + 1.0
+    assert len(journal.tokens()) == 1
+
+
+def _steal(lease: str) -> None:
+    """
+    Write somebody else into the record, as no candidate of ours would.
+    """
+    row = "UPDATE lease SET version = version + 1, record = json_set(record, ?, ?)"
+    with sqlite3.connect(lease.removeprefix("sqlite:"), timeout=30) as database:
+        database.execute(row, ("$.holder", "thief"))
+    database.close()
+
+
+def test_a_missing_lease_that_may_not_be_made_is_one_line_with_what_to_do(
+    lease: str, journal: Journal, lifeline: Lifeline
+) -> None:
+    flags = (*SHORT, "--acquire-every", "1s", "--lease-create=false")
+    with Candidate(lease, journal, name="a", lifeline=lifeline, flags=flags) as a:
+        wait_until(lambda: "--lease-create=true" in a.text())
+        with Candidate(lease, journal, name="b", lifeline=lifeline):
+            wait_until(lambda: "the leader is b_" in a.text())
+        wait_until(lambda: a.leads(journal))
+        told = [line for line in a.text().splitlines() if "lease-create" in line]
+        assert len(told) == 1
+        assert "WARNING" in told[0]
+        a.stop()
 
 
 def test_a_standby_ends_at_once_on_sigterm(

@@ -31,6 +31,7 @@ EVENTS: tuple[Event, ...] = (
     ev.AttemptFailed(retry_at=T0 + 2),
     ev.Renewed(sent=T0),
     ev.RenewFailed(retry_at=T0 + 2),
+    ev.Doubt(),
     ev.LeaseLost(reason=LossReason.STOLEN),
     ev.LeaseShortened(duration=10.0),
     ev.StepDown(),
@@ -173,6 +174,12 @@ def test_a_failed_attempt_is_tried_again_when_it_says() -> None:
     assert actions == (ev.WakeAt(at=T0 + 2.2),)
 
 
+def test_a_standby_that_is_sent_away_for_hours_asks_every_acquire_every() -> None:
+    election = acquiring()
+    actions = election.handle(ev.AttemptFailed(retry_at=T0 + 3600), T0 + 1)
+    assert actions == (ev.WakeAt(at=T0 + 1 + TIMING.acquire_every),)
+
+
 def test_a_tick_during_an_attempt_does_nothing() -> None:
     assert acquiring().handle(ev.Tick(), T0 + 1) == ()
 
@@ -230,6 +237,18 @@ def test_the_won_terms_own_timing_counts() -> None:
     assert one(actions, ev.StartWorkload).grant.stop_at == pytest.approx(T0 + 40)
 
 
+def test_s1_after_a_jump_of_the_clocks_the_lease_is_confirmed_at_once() -> None:
+    election = leading()
+    assert kinds(election.handle(ev.Doubt(), T0 + 1))[:1] == [ev.Renew]
+
+
+def test_s1_a_renewal_sent_before_a_jump_of_the_clocks_proves_nothing() -> None:
+    election = leading()
+    election.handle(ev.Tick(), T0 + 3)
+    actions = election.handle(ev.Doubt(), T0 + 3.5)
+    assert kinds(actions)[:2] == [ev.Cancel, ev.Renew]
+
+
 # S2 -----------------------------------------------------------------------------
 
 
@@ -248,6 +267,12 @@ def test_s2_a_deadline_noticed_late_leaves_only_what_is_left() -> None:
     assert stop.budget == 0.0
 
 
+def test_s2_a_stop_that_comes_after_the_deadline_gives_no_more_time() -> None:
+    actions = leading().handle(ev.Stop(), T0 + 11)
+    assert kinds(actions) == [ev.StopWorkload]
+    assert one(actions, ev.StopWorkload).budget == pytest.approx(1.25)
+
+
 def test_s2_a_renewal_under_way_at_the_deadline_is_dropped() -> None:
     election = leading()
     election.handle(ev.Tick(), T0 + 8)
@@ -264,6 +289,30 @@ def test_s2_failed_renewals_are_tried_again_until_the_deadline() -> None:
     assert one(actions, ev.WakeAt).at == pytest.approx(T0 + 10)
     actions = election.handle(ev.RenewFailed(retry_at=T0 + 20), T0 + 9)
     assert actions == (ev.WakeAt(at=T0 + 10),)
+
+
+def test_s2_a_leader_that_is_sent_away_for_too_long_tries_once_more_in_time() -> None:
+    election = leading()
+    election.handle(ev.Tick(), T0 + 3)
+    actions = election.handle(ev.RenewFailed(retry_at=T0 + 60), T0 + 3.5)
+    last_call = T0 + TIMING.renew_deadline - TIMING.request_timeout
+    assert one(actions, ev.WakeAt).at == pytest.approx(last_call)
+    renew = one(election.handle(ev.Tick(), last_call), ev.Renew)
+    assert renew.deadline == pytest.approx(T0 + TIMING.renew_deadline)
+
+
+def test_s2_a_leader_that_is_sent_away_again_goes_on_at_the_usual_pace() -> None:
+    election = leading()
+    election.handle(ev.Tick(), T0 + 7)
+    actions = election.handle(ev.RenewFailed(retry_at=T0 + 60), T0 + 7.5)
+    assert one(actions, ev.WakeAt).at == pytest.approx(T0 + 9.5)
+
+
+def test_s2_a_leader_that_is_sent_away_for_a_moment_waits_that_long() -> None:
+    election = leading()
+    election.handle(ev.Tick(), T0 + 3)
+    actions = election.handle(ev.RenewFailed(retry_at=T0 + 6), T0 + 3.1)
+    assert one(actions, ev.WakeAt).at == T0 + 6
 
 
 # S3 -----------------------------------------------------------------------------

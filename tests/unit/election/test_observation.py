@@ -174,6 +174,21 @@ def test_s12_a_missing_or_null_duration_counts_as_our_own() -> None:
     assert_expires(FRESH.observe(at(1, foreign(duration=None)), at=100.0), 115.0)
 
 
+def test_s12_a_newcomer_waits_for_the_duration_that_a_holder_of_ours_noted() -> None:
+    """
+    Whoever removes the duration removes it under a leader that works with it.
+    """
+    longer = replace(ours(duration=60.0), duration=None)
+    assert_expires(FRESH.observe(at(1, longer), at=100.0), 160.0)
+    shorter = replace(ours(duration=7.0), duration=None)
+    assert_expires(FRESH.observe(at(1, shorter), at=100.0), 115.0)
+
+
+def test_s12_what_an_earlier_holder_of_ours_noted_is_nothing_to_a_foreign_one() -> None:
+    after_ours = replace(ours(duration=60.0), holder="go", duration=None)
+    assert_expires(FRESH.observe(at(1, after_ours), at=100.0), 115.0)
+
+
 # S11 --------------------------------------------------------------------------
 
 

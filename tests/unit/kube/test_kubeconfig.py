@@ -55,6 +55,17 @@ def test_the_home_directory_of_the_account_is_the_last_resort(
     assert not find(KubeSettings(), environ={})
 
 
+def test_without_any_home_directory_there_is_no_kubeconfig(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Neither HOME nor an entry in the password file: a random user id of OpenShift.
+    """
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2_000_000_000)
+    assert not find(KubeSettings(), environ={})
+
+
 def test_the_first_file_of_a_list_to_set_a_key_wins(tmp_path: Path) -> None:
     one = tmp_path / "1"
     one.write_text(
