@@ -82,10 +82,7 @@ class FileWatch:
             self._changed.clear()
 
     def _drain(self, descriptor: int) -> None:
-        try:
-            events = os.read(descriptor, 65536)
-        except BlockingIOError:
-            return
+        events = os.read(descriptor, 65536)
         if os.fsencode(self._path.name) in events:
             self._changed.set()
 

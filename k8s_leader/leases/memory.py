@@ -227,12 +227,6 @@ class InMemoryLeaseManager(RecordedLeaseManager):
             return Refused(why=f"{assigned} is assigned", holder=self.holder)
         return await super().acquire(duration=duration)
 
-    def assign_leader(self, identity: str | None) -> None:
-        """
-        Let only ``identity`` lead from now on; ``None`` lifts that.
-        """
-        self.lease.assign_leader(identity)
-
 
 @cache
 def process_lease(name: str) -> MemoryLease:  # noqa: ARG001  # the cache's key

@@ -62,9 +62,13 @@ _REPLACE = (
     "WHERE name = ? AND uid = ? AND version = ? RETURNING uid, version, record"
 )
 
-_LOOKS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016)
-"""A write wakes the watch a little before it is committed: look again (seconds)."""
+_LOOKS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, *(0.03,) * 10)
+"""
+A write wakes the watch before it is committed, by as much as the disk takes to sync:
+look again after these pauses (seconds).
+"""
 
+_MOUNTS = Path("/proc/self/mountinfo")
 _NETWORK = frozenset(
     {
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre"),
@@ -217,12 +221,12 @@ def _unusable(path: Path, why: str) -> SettingsError:
     )
 
 
-def _file_system(folder: Path) -> str:
+def _file_system(folder: Path, *, mounts: Path = _MOUNTS) -> str:
     """
     Return the type of the file system that holds ``folder``; ``""`` if unknown.
     """
     try:
-        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        lines = mounts.read_text().splitlines()
     except OSError:  # not Linux
         return ""
     best, kind = "", ""

@@ -96,16 +96,6 @@ class ElectionLoop:
         self._forbidden_since: float | None = None
         self._fault: BaseException | None = None
 
-    @property
-    def is_leader(self) -> bool:
-        """
-        Tell whether a term runs and its grant has not ended; cheap and never late.
-        """
-        grant = self.election.grant
-        if grant is None or not self.election.state.holds:
-            return False
-        return self._clock.now() < grant.until
-
     async def run(self, *, first: Event | None = None) -> None:
         """
         Campaign until ``Stop`` was reported and everything is done.
@@ -194,7 +184,7 @@ class ElectionLoop:
                 self._workload.stop(why=why, budget=budget)
             case ev.WakeAt(at=at):
                 self._wake_at(at)
-            case ev.Finish():
+            case ev.Finish():  # pragma: no branch  # there is no other action
                 self._over.set()
 
     # -- requests ----------------------------------------------------------------
@@ -206,16 +196,20 @@ class ElectionLoop:
 
     def _drop(self) -> None:
         if self._request is not None and not self._request.done():
-            if self._request is not asyncio.current_task():
-                self._request.cancel()
+            self._request.cancel()
             self._request = None
 
-    def _answer(self, event: Event, *, reason: str = "") -> None:
+    def _answer(
+        self, event: Event, *, reason: str = "", held: Held | None = None
+    ) -> None:
         """
         Report an outcome, unless the request was dropped meanwhile.
         """
         if self._request is asyncio.current_task():
             self._request = None
+            if held is not None:
+                self.held = held
+                self._holder_is(self._manager.identity)
             self.report(event, reason=reason)
 
     async def _acquire(self, deadline: float) -> None:
@@ -230,11 +224,8 @@ class ElectionLoop:
             return
         self._done("acquire", sent)
         if isinstance(result, Held):
-            if self._request is asyncio.current_task():
-                self.held = result
-                self._holder_is(self._manager.identity)
             won = ev.Won(token=result.token, sent=sent, timing=timing)
-            self._answer(won, reason="acquired")
+            self._answer(won, reason="acquired", held=result)
             return
         if result.holder:
             self._see_holder(result.holder)
@@ -376,9 +367,6 @@ class ElectionLoop:
     def _wake_at(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if at == float("inf"):
-            self._timer = None
-            return
         delay = max(0.0, at - self._clock.now())
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(delay, self._tick)

@@ -209,3 +209,110 @@ async def test_without_a_term_there_is_nothing_to_renew_or_release(
     assert lost == Lost(reason=LossReason.REFUSED)
     await world.manager.release()
     assert world.store.asked == []
+
+
+def watched(world: World, *sightings: Sighting) -> AsyncIterator[object]:
+    """
+    Let the store's watch tell, and return what comes out of it.
+    """
+    for sighting in sightings:
+        world.store.sightings.put_nowait(sighting)
+    return world.manager.changes()
+
+
+def seen(stored: Stored | None) -> Sighting:
+    return Sighting(stored=stored, version=None if stored is None else stored.version)
+
+
+async def test_s6_a_write_that_changed_nothing_is_no_renewal(world: World) -> None:
+    await world.win()
+
+    async def keep(over: Stored, record: Record) -> Stored:
+        return over  # "200 OK", and the version of before
+
+    world.store.replace = keep  # type: ignore[method-assign]  # one odd server
+    with pytest.raises(LeaseUnavailableError, match="kept the old"):
+        await world.manager.renew(duration=15.0)
+
+
+async def test_a_missing_lease_is_told_once_until_it_was_there(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = RecordedLeaseManager(
+        world.store,
+        identity="a",
+        clock=world.clock,
+        lease_duration=15.0,
+        may_create=False,
+        make_again="make it so",
+    )
+    for _ in range(3):
+        await manager.acquire(duration=15.0)
+    assert [r.message for r in caplog.records if "make it so" in r.message] == [
+        "the Lease does not exist, and lease-create is off: nobody can lead until "
+        "somebody makes it. Fix: make it so"
+    ]
+    world.lease.write(None, Record(holder="b", duration=15.0))
+    await manager.acquire(duration=15.0)
+    world.lease.delete()
+    await manager.acquire(duration=15.0)
+    assert len([r for r in caplog.records if "make it so" in r.message]) == 2
+
+
+async def test_a_broken_watch_wakes_a_standby_and_leaves_a_leader_alone(
+    world: World,
+) -> None:
+    blind = Sighting(blind=True)
+    changes = watched(world, blind)
+    assert await anext(changes) == Sighted(holder="", try_now=True)
+    await world.win()
+    stolen = world.edit(holder="thief", transitions=9)
+    world.store.sightings.put_nowait(blind)
+    world.store.sightings.put_nowait(seen(stolen))
+    assert await anext(changes) == Lost(reason=LossReason.STOLEN, holder="thief")
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_s16_an_older_version_from_the_watch_is_settled_by_a_read(
+    world: World,
+) -> None:
+    await world.win()
+    old = world.lease.read()
+    await world.manager.renew(duration=15.0)
+    stolen = world.edit(holder="thief", transitions=9)
+    changes = watched(world, seen(old))  # a late event: the truth is a theft
+    assert await anext(changes) == Lost(reason=LossReason.STOLEN, holder="thief")
+    assert stolen.version is not None
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_s16_a_roll_back_that_the_watch_shows_is_a_loss_once_it_is_read(
+    world: World,
+) -> None:
+    await world.win()
+    old = world.lease.read()
+    await world.manager.renew(duration=15.0)
+    world.store.told = old  # the quorum read shows it, too
+    changes = watched(world, seen(old))
+    assert await anext(changes) == Lost(reason=LossReason.ROLLED_BACK)
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_what_cannot_be_read_now_is_settled_by_what_comes_next(
+    world: World,
+) -> None:
+    await world.win()
+    world.lease.delete()
+    unread = [LeaseUnavailableError("500")]
+    read = world.store.read
+
+    async def fail_once() -> Stored | None:
+        if unread:
+            raise unread.pop()
+        return await read()
+
+    world.store.read = fail_once  # type: ignore[method-assign]  # a server in trouble
+    changes = watched(world, Sighting(), Sighting())
+    assert await anext(changes) == Lost(reason=LossReason.DELETED)
+    assert unread == []
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator

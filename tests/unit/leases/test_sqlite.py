@@ -1,0 +1,183 @@
+"""
+A SQLite file that is locked, odd, remote, or slow to be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from k8s_leader.election.record import Record
+from k8s_leader.errors import LeaseUnavailableError, SettingsError
+from k8s_leader.leases import sqlite
+from k8s_leader.leases.port import Sighting
+from k8s_leader.leases.sqlite import SqliteStore
+
+MOUNTS = """\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
+40 22 0:45 / /mnt/my\\040share rw - nfs4 server:/export rw
+41 40 0:46 / /mnt/my\\040share/local rw - tmpfs tmpfs rw
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lease.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    made = SqliteStore(path, name="job", timeout=0.01)
+    yield made
+    await made.close()
+
+
+@contextlib.contextmanager
+def other(path: Path) -> Iterator[sqlite3.Connection]:
+    """
+    Open the file as somebody else does.
+    """
+    database = sqlite3.connect(path, isolation_level=None)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+async def test_a_file_that_stays_locked_is_an_outage(
+    path: Path, store: SqliteStore
+) -> None:
+    stored = await store.create(Record())
+    with other(path) as database:
+        database.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LeaseUnavailableError, match="locked"):
+            await store.replace(stored, Record(holder="a"))
+    await store.replace(stored, Record(holder="a"))
+
+
+async def test_a_file_that_is_locked_at_the_start_is_an_outage_too(path: Path) -> None:
+    with other(path) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LeaseUnavailableError, match="locked"):
+            SqliteStore(path, name="job", timeout=0.01)
+
+
+async def test_a_database_that_has_a_lease_of_its_own_is_refused(path: Path) -> None:
+    with other(path) as database:
+        database.execute("CREATE VIEW lease AS SELECT 1")
+        with pytest.raises(SettingsError, match="lease"):
+            SqliteStore(path, name="job", timeout=0.01)
+
+
+async def test_a_watch_that_cannot_read_is_blind_until_it_can(
+    path: Path, store: SqliteStore
+) -> None:
+    stored = await store.create(Record())
+    watch = store.watch()
+    assert (await anext(watch)).stored == stored
+    with other(path) as database:
+        database.execute("ALTER TABLE lease RENAME TO hidden")
+        assert await asyncio.wait_for(anext(watch), 20) == Sighting(blind=True)
+        database.execute("ALTER TABLE hidden RENAME TO lease")
+        assert (await asyncio.wait_for(anext(watch), 20)).stored == stored
+    await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+class Hint:
+    """
+    Stands for the watch of the file: the test says when it is woken.
+    """
+
+    woken: asyncio.Event
+
+    def __init__(self, _: Path) -> None:
+        type(self).woken = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    async def wait(self) -> None:
+        await self.woken.wait()
+        self.woken.clear()
+
+
+async def test_a_disk_that_takes_long_to_sync_does_not_make_a_standby_miss_it(
+    path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "FileWatch", Hint)
+    stored = await store.create(Record())
+    watch = store.watch()
+    assert (await anext(watch)).stored == stored
+    Hint.woken.set()
+    waiting = asyncio.ensure_future(anext(watch))
+    await asyncio.sleep(0.1)  # hinted at long ago, and not yet written
+    written = await store.replace(stored, Record(holder="a"))
+    assert (await asyncio.wait_for(waiting, 20)).stored == written
+    await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_watch_that_was_woken_for_nothing_waits_again(
+    path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "FileWatch", Hint)
+    monkeypatch.setattr(sqlite, "_LOOKS", (0.0, 0.001))
+    stored = await store.create(Record())
+    watch = store.watch()
+    assert (await anext(watch)).stored == stored
+    Hint.woken.set()
+    waiting = asyncio.ensure_future(anext(watch))
+    done, _ = await asyncio.wait([waiting], timeout=0.1)
+    assert not done
+    written = await store.replace(stored, Record(holder="a"))
+    Hint.woken.set()
+    assert (await asyncio.wait_for(waiting, 20)).stored == written
+    await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_database_that_is_broken_behind_its_header_is_refused(
+    path: Path,
+) -> None:
+    with other(path) as database:
+        database.execute("CREATE TABLE x (y)")
+        database.execute("PRAGMA journal_mode = DELETE")
+    path.write_bytes(path.read_bytes()[:100] + bytes(range(256)) * 31)
+    with pytest.raises(SettingsError, match="not a SQLite database"):
+        SqliteStore(path, name="job", timeout=0.01)
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [("/srv", "ext4"), ("/mnt/my share", "nfs4"), ("/mnt/my share/local/x", "tmpfs")],
+)
+def test_the_innermost_mount_tells_the_file_system(
+    tmp_path: Path, folder: str, kind: str
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTS)
+    assert sqlite._file_system(Path(folder), mounts=mounts) == kind
+
+
+def test_where_mounts_are_not_told_nothing_is_refused(tmp_path: Path) -> None:
+    assert sqlite._file_system(Path("/"), mounts=tmp_path / "absent") == ""
+
+
+def test_a_network_file_system_is_refused_with_what_to_use(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_file_system", lambda _: "nfs4")
+    with pytest.raises(SettingsError, match=r"nfs4.*Kubernetes Lease"):
+        SqliteStore(path, name="job", timeout=0.01)
