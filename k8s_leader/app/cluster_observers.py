@@ -44,12 +44,13 @@ class ClusterSide:
     farewell: Callable[[], Awaitable[None]] | None = None
 
 
-def lease_notes(config: Mapping[str, Any]) -> LeaseNotes | None:
+def lease_notes(config: Mapping[str, Any], *, proves_death: bool) -> LeaseNotes | None:
     """
     Return the notes on the Lease, where they are wanted.
 
     Args:
         config: the ``cluster`` part of the elector's configuration.
+        proves_death: whether the guard writes a termination log (rule S18).
     """
     if not config.get("lease_notes"):
         return None
@@ -58,6 +59,7 @@ def lease_notes(config: Mapping[str, Any]) -> LeaseNotes | None:
         version=_version(),
         pod=f"{pod['namespace']}/{pod['name']}" if pod else None,
         node=config.get("node"),
+        proves_death=proves_death,
     )
 
 

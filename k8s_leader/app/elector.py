@@ -123,7 +123,9 @@ class _Elector:
         identity = str(hello["identity"])
         self._context.identity = identity
         cluster = self._config["elector"].get("cluster", {})
-        notes = lease_notes(cluster)
+        notes = lease_notes(
+            cluster, proves_death=self._config.get("termination_log") is not None
+        )
         async with (
             open_manager(
                 choice,

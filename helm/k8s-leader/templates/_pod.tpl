@@ -82,7 +82,7 @@ volumes:
   securityContext:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  terminationMessagePolicy: FallbackToLogsOnError
+  terminationMessagePolicy: File
   {{- with include "k8s-leader.volume-mounts" . | trim }}
   volumeMounts:
     {{- . | nindent 4 }}

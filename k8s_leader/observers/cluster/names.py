@@ -12,6 +12,7 @@ from k8s_leader.leases.kubernetes import PREFIX
 __all__ = [
     "CANDIDATE",
     "DELETION_COST",
+    "ENTRYPOINT",
     "HISTORY",
     "LAST_CHANGE",
     "LEASE",
@@ -37,6 +38,12 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 POD = PREFIX + "pod"
 """Annotation of a Lease: ``namespace/name`` of the Pod of ``k8s-leader.io/holder``."""
+
+ENTRYPOINT = PREFIX + "entrypoint"
+"""
+Annotation of a Lease: the holder's identity again, if the guard of an entrypoint wrote
+it into its container's termination log (rule S18).
+"""
 
 NODE = PREFIX + "node"
 """Annotation of a Lease: the node of that Pod."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from k8s_leader.election.record import Record
 from k8s_leader.observers.cluster.names import (
+    ENTRYPOINT,
     HISTORY,
     LAST_CHANGE,
     NODE,
@@ -62,13 +63,22 @@ class LeaseNotes:
         version: of k8s-leader.
         pod: ``namespace/name`` of the own Pod; ``None`` outside a cluster.
         node: its node; ``None``: not known.
+        proves_death: whether its guard writes a termination log (rule S18).
+        reason: why the lease will be given up, until a notice says more.
     """
 
     def __init__(
-        self, *, version: str, pod: str | None = None, node: str | None = None
+        self,
+        *,
+        version: str,
+        pod: str | None = None,
+        node: str | None = None,
+        proves_death: bool = False,
+        reason: str = "",
     ) -> None:
         self._fixed = {VERSION: version, POD: pod, NODE: node}
-        self._reason = ""
+        self._proves_death = proves_death
+        self._reason = reason
 
     def on_notice(self, notice: Notice) -> None:
         """
@@ -90,8 +100,10 @@ class LeaseNotes:
         """
         change = self._change(before, after)
         if after.is_free:
-            return {POD: None, NODE: None, **_told(annotations, change)}
-        return {**self._fixed, **_told(annotations, change)}
+            gone = dict.fromkeys((POD, NODE, ENTRYPOINT))
+            return {**gone, **_told(annotations, change)}
+        entrypoint = after.holder if self._proves_death else None
+        return {**self._fixed, ENTRYPOINT: entrypoint, **_told(annotations, change)}
 
     def _change(self, before: Record | None, after: Record) -> Change | None:
         if after.is_free:

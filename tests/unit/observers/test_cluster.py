@@ -259,6 +259,14 @@ def test_notes_say_from_whom_and_why() -> None:
     assert read_history(released)[1].why == "SIGTERM"
 
 
+def test_only_a_guard_with_a_termination_log_says_so() -> None:
+    note = "k8s-leader.io/entrypoint"
+    notes = LeaseNotes(version="1", proves_death=True)
+    assert notes({}, None, RECORD)[note] == "a_1"
+    assert notes({note: "a_1"}, RECORD, Record(transitions=3))[note] is None
+    assert LeaseNotes(version="1")({note: "b_2"}, None, RECORD)[note] is None
+
+
 def test_the_history_stays_short() -> None:
     notes, annotations = LeaseNotes(version="1"), dict[str, Any]()
     for number in range(50):
