@@ -181,7 +181,7 @@ class _Elector:
             clock=self._clock,
             timing=lambda: self._timing,
             observers=(self, *observers),
-            step_down_backoff=self._timing.retry_period,
+            step_down_backoff=2 * self._timing.retry_period,
         )
 
     def _candidacy(self, opened: OpenLease, identity: str) -> Candidacy:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from k8s_leader.election.orders import LEFT_FOR, is_paused, left_to, names, why_leave
 from k8s_leader.election.record import Record, Stored, TermId
 
 __all__ = [
@@ -74,9 +75,12 @@ Verdict = Take | Wait
 class Kept:
     """
     The record is still our term's, and protects it for ``duration`` seconds.
+
+    ``leave``: why somebody asks this term to end voluntarily (S4); ``""``: nobody does.
     """
 
     duration: float | None
+    leave: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,7 @@ class Observation:
         highest_version: the highest version of the store ever seen.
         highest_token: the highest fencing token ever seen.
         rolled_back_until: until when nobody may take a rolled-back store (S16).
+        ordered_at: when the orders of people were first seen as they are now.
     """
 
     own_duration: float
@@ -127,6 +132,7 @@ class Observation:
     highest_version: int = 0
     highest_token: int = 0
     rolled_back_until: float = 0.0
+    ordered_at: float = 0.0
 
     def is_stale(self, stored: Stored | None) -> bool:
         """
@@ -144,6 +150,12 @@ class Observation:
         """
         return self.looked and _spec(self.stored) == _spec(stored)
 
+    def shows_orders(self, stored: Stored | None) -> bool:
+        """
+        Tell whether people ask for nothing new in ``stored``.
+        """
+        return _orders(self.stored) == _orders(stored)
+
     def observe(self, stored: Stored | None, *, at: float) -> Observation:
         """
         Return the observation after ``stored`` was seen at ``at``.
@@ -153,6 +165,8 @@ class Observation:
             at: boot-time seconds when it had arrived: later is the safe side.
         """
         seen = self._remember(stored)
+        if not self.shows_orders(stored):
+            seen = replace(seen, ordered_at=at)
         if self.shows(stored):
             return replace(seen, stored=stored)
         return replace(
@@ -193,7 +207,29 @@ class Observation:
             mine: the last term this candidate wrote itself into the record for, if
                 it was not released; nothing of it runs any more.
             now: boot-time seconds.
+
+        An order of people can only turn ``Take`` into ``Wait``, never the other way.
         """
+        verdict = self._decide_alone(identity, mine, now)
+        if isinstance(verdict, Wait):
+            return verdict
+        return self._held_back(identity, now) or verdict
+
+    def _held_back(self, identity: str, now: float) -> Wait | None:
+        """
+        Return for what an order makes a candidate wait that might take the lease.
+        """
+        if self.stored is None:
+            return None
+        if is_paused(self.stored.record):
+            return Wait(until=None, why="paused")
+        target = left_to(self.stored.record)
+        until = max(self.changed_at, self.ordered_at) + LEFT_FOR
+        if not target or names(target, identity) or now >= until:
+            return None
+        return Wait(until=until, why=f"it is left to {target}")
+
+    def _decide_alone(self, identity: str, mine: TermId | None, now: float) -> Verdict:
         if now < self.rolled_back_until:
             return Wait(until=self.rolled_back_until, why="the store was rolled back")
         if self.stored is None or self.stored.record.is_free:
@@ -303,7 +339,7 @@ def judge_own(term: TermId, stored: Stored | None) -> Kept | Unwanted | Lost:
         return Unwanted(why=f"a coordinator elects ({record.strategy})")
     if record.preferred_holder not in (None, "", term.identity):
         return Unwanted(why=f"{record.preferred_holder} is preferred")
-    return Kept(duration=record.duration)
+    return Kept(duration=record.duration, leave=why_leave(record, term))
 
 
 def mint_token(observation: Observation, written: Stored) -> int:
@@ -319,6 +355,10 @@ def mint_token(observation: Observation, written: Stored) -> int:
 
 def _spec(stored: Stored | None) -> tuple[object, ...] | None:
     return None if stored is None else (stored.uid, *stored.record.spec)
+
+
+def _orders(stored: Stored | None) -> tuple[str | None, ...] | None:
+    return None if stored is None else stored.record.orders
 
 
 def _holding(record: Record) -> tuple[str, str | None]:

@@ -39,6 +39,8 @@ class Record:
         our_transitions: ``transitions`` of that holder's term.
         released_by: the release marker: who gave the lease up, tree gone (S12).
         token: the last fencing token that was published (S17).
+        paused, step_down, switchover: what people ask for, as they wrote it; what it
+            means is said in ``orders.py``.
     """
 
     holder: str = ""
@@ -53,6 +55,9 @@ class Record:
     our_transitions: int | None = None
     released_by: str | None = None
     token: int | None = None
+    paused: str | None = None
+    step_down: str | None = None
+    switchover: str | None = None
 
     @property
     def is_free(self) -> bool:
@@ -75,6 +80,13 @@ class Record:
             self.strategy,
             self.preferred_holder,
         )
+
+    @property
+    def orders(self) -> tuple[str | None, ...]:
+        """
+        Return what people ask for; its change is no sign of life.
+        """
+        return (self.paused, self.step_down, self.switchover)
 
     @property
     def was_released(self) -> bool:
@@ -190,6 +202,8 @@ def claim(
         our_duration=duration,
         our_transitions=transitions,
         released_by=None,
+        step_down=None,  # asked of the leader before, never of this one
+        switchover=None,
     )
 
 
@@ -227,4 +241,5 @@ def release(current: Record, *, wall: float) -> Record:
         acquire_time=now,
         renew_time=now,
         released_by=current.holder,
+        step_down=None,  # done; a switchover stays until somebody takes the lease
     )

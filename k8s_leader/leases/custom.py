@@ -88,6 +88,13 @@ class BoolLeaseManager:
         """
         return ""
 
+    @property
+    def paused(self) -> bool:
+        """
+        Return ``False``: without a record there is nowhere to ask for it.
+        """
+        return False
+
     async def acquire(self, *, duration: float) -> Acquisition:
         """
         Ask the user's manager; a ``True`` that comes too late is released again.

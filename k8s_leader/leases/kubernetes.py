@@ -15,6 +15,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
+from k8s_leader.election.orders import PAUSED, STEP_DOWN, SWITCHOVER
 from k8s_leader.election.record import Record, Stored
 from k8s_leader.errors import LeaseMalformedError
 from k8s_leader.leases.port import Sighting
@@ -39,6 +40,9 @@ ANNOTATIONS = {
     "our_transitions": PREFIX + "transitions",
     "released_by": PREFIX + "released-by",
     "token": PREFIX + "fencing-token",
+    "paused": PAUSED,
+    "step_down": STEP_DOWN,
+    "switchover": SWITCHOVER,
 }
 """Record field → annotation; documented, and readable by others (S17)."""
 
@@ -265,6 +269,9 @@ def _record(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> Record:
         our_transitions=_int(note("our_transitions"), limit=_INT32),
         released_by=_text(note("released_by")) or None,
         token=_int(note("token"), limit=_INT64),
+        paused=_text(note("paused")),
+        step_down=_text(note("step_down")),
+        switchover=_text(note("switchover")),
     )
 
 

@@ -66,7 +66,11 @@ class Refused:
 class StillHeld:
     """
     The renewal was confirmed.
+
+    ``leave``: why somebody asks this term to end voluntarily; ``""``: nobody does.
     """
+
+    leave: str = ""
 
 
 Acquisition = Held | Refused
@@ -113,6 +117,12 @@ class LeaseManager(Protocol):
     def identity(self) -> str:
         """
         Return the candidate this manager acts for.
+        """
+
+    @property
+    def paused(self) -> bool:
+        """
+        Tell whether people were seen to ask that everybody stays where it is.
         """
 
     async def acquire(self, *, duration: float) -> Acquisition:

@@ -30,6 +30,7 @@ from k8s_leader.election.observation import (
     judge_own,
     mint_token,
 )
+from k8s_leader.election.orders import Nonsense, is_paused, nonsense
 from k8s_leader.election.record import (
     Record,
     Stored,
@@ -105,6 +106,7 @@ class RecordedLeaseManager:
         self._may_create = may_create
         self._make_again = make_again
         self._told_missing = False
+        self._told_nonsense: tuple[Nonsense, ...] = ()
         self._seen = Observation(own_duration=lease_duration)
         self._lock = asyncio.Lock()
         self._watching = False
@@ -138,6 +140,13 @@ class RecordedLeaseManager:
         stored = self._seen.stored
         return "" if stored is None else stored.uid
 
+    @property
+    def paused(self) -> bool:
+        """
+        Tell whether the record was last seen to ask that everybody stays put.
+        """
+        return self._seen.stored is not None and is_paused(self._seen.stored.record)
+
     async def acquire(self, *, duration: float) -> Acquisition:
         """
         Take the lease if the observation rule allows it now.
@@ -163,7 +172,7 @@ class RecordedLeaseManager:
                 if not isinstance(verdict, Kept):
                     return verdict
                 if await self._write_renewal(duration):
-                    return StillHeld()
+                    return StillHeld(leave=verdict.leave)
                 if (lost := await self._read_own()) is not None:
                     return lost
             raise LeaseUnavailableError("the record kept changing while renewing it")
@@ -346,7 +355,7 @@ class RecordedLeaseManager:
             self._seen = self._seen.roll_back(stored, at=now)
             self._claims.clear()
             return True
-        self._seen = self._seen.observe(stored, at=now)
+        self._see(stored, at=now)
         return False
 
     async def _read_own(self) -> Lost | None:
@@ -357,7 +366,15 @@ class RecordedLeaseManager:
     def _saw(self, stored: Stored | None) -> None:
         if self._seen.is_stale(stored):
             return  # the watch told of a later write before this one was answered
-        self._seen = self._seen.observe(stored, at=self._clock.now())
+        self._see(stored, at=self._clock.now())
+
+    def _see(self, stored: Stored | None, *, at: float) -> None:
+        self._seen = self._seen.observe(stored, at=at)
+        odd = () if stored is None else nonsense(stored.record)
+        for order in odd:
+            if order not in self._told_nonsense:
+                _logger.warning("the Lease's annotation %s", order)
+        self._told_nonsense = odd
 
     async def _sight(self, sighting: Sighting) -> Change | None:
         if sighting.blind:
@@ -390,16 +407,18 @@ class RecordedLeaseManager:
             return self._changed(before)
 
     def _changed(self, before: Observation) -> Change | None:
+        ordered = not before.shows_orders(self._seen.stored)
         if self._term is not None:
-            return self._changed_own()
-        if before.shows(self._seen.stored):
+            told = Sighted(holder=self.holder, try_now=False) if ordered else None
+            return self._changed_own() or told
+        if before.shows(self._seen.stored) and not ordered:
             return None
         if self._claim_in(self._seen.stored) is not None:
             # The echo of a write whose answer failed, or is on its way: to try again
             # at once would be a hot loop, where all answers fail. The retry comes.
             return Sighted(holder=self.holder, try_now=False)
         sooner = self._seen.expires_at() < before.expires_at()
-        try_now = sooner or isinstance(self._decide(), Take)
+        try_now = sooner or ordered or isinstance(self._decide(), Take)
         return Sighted(holder=self.holder, try_now=try_now)
 
     def _changed_own(self) -> Change | None:
@@ -409,4 +428,4 @@ class RecordedLeaseManager:
         duration = verdict.duration
         if duration is not None and duration < self._duration:
             return Shortened(duration=duration)
-        return None
+        return Unwanted(why=verdict.leave) if verdict.leave else None

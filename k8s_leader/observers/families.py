@@ -110,6 +110,11 @@ FAMILIES: tuple[Family, ...] = (
         "the identity of the holder; one series",
     ),
     _ours(
+        "paused",
+        "gauge",
+        "1 while people ask all candidates to stay where they are; else 0.",
+    ),
+    _ours(
         "fencing_token",
         "gauge",
         "Fencing token of the running or last term; 0 before the first.",

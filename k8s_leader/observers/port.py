@@ -22,6 +22,7 @@ __all__ = [
     "Notice",
     "Observer",
     "Operation",
+    "PauseSeen",
     "RequestDone",
     "StateChanged",
     "WorkloadExited",
@@ -70,6 +71,15 @@ class HolderSeen:
     """
 
     holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseSeen:
+    """
+    People asked all candidates to stay where they are, or take that back.
+    """
+
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +143,7 @@ class WorkloadExited:
 Notice = (
     StateChanged
     | HolderSeen
+    | PauseSeen
     | GrantMoved
     | RequestDone
     | WorkloadStarted

@@ -18,6 +18,7 @@ from k8s_leader.observers.port import (
     GrantMoved,
     HolderSeen,
     Notice,
+    PauseSeen,
     RequestDone,
     StateChanged,
     WorkloadExited,
@@ -75,6 +76,7 @@ class Snapshot:
         since: when that state was entered.
         reason: why, in a word or two.
         holder: who holds the lease, as far as known; empty: nobody.
+        paused: whether people asked all candidates to stay where they are.
         token: fencing token of the running or last term.
         term: which term of the lease that is, where the store counts them.
         grant: of the running term.
@@ -92,6 +94,7 @@ class Snapshot:
     since: float = 0.0
     reason: str = ""
     holder: str = ""
+    paused: bool = False
     token: int | None = None
     term: int | None = None
     grant: Grant | None = None
@@ -161,6 +164,8 @@ class Status:
                 self._request(notice)
             case HolderSeen():
                 self.now = replace(self.now, holder=notice.holder)
+            case PauseSeen(paused=paused):
+                self.now = replace(self.now, paused=paused)
             case GrantMoved(grant=grant):
                 self.now = replace(self.now, grant=grant, token=grant.token)
             case WorkloadStarted():

@@ -227,6 +227,7 @@ class Tally:
                 (state.value,): float(state is snapshot.state) for state in State
             },
             "holder_info": {(snapshot.holder,): 1.0},
+            "paused": {(): float(snapshot.paused)},
             "fencing_token": {(): float(snapshot.token or 0)},
             "last_renew_timestamp_seconds": instant(snapshot.renewed_at),
             "last_contact_timestamp_seconds": instant(snapshot.heard_at),

@@ -37,6 +37,7 @@ from k8s_leader.observers.port import (
     Notice,
     Observer,
     Operation,
+    PauseSeen,
     RequestDone,
     StateChanged,
 )
@@ -86,6 +87,7 @@ class ElectionLoop:
         self.held: Held | None = None
         self.last_error: LeaseError | None = None
         self.holder = ""
+        self.paused = False
         self._reason = ""
         self._events: deque[tuple[Event, str]] = deque()
         self._handling = False
@@ -252,8 +254,10 @@ class ElectionLoop:
         if isinstance(result, Lost | Unwanted):
             event, reason = self._loss(result)
             self._answer(event, reason=reason)
-        else:
-            self._answer(ev.Renewed(sent=sent))
+            return
+        self._answer(ev.Renewed(sent=sent))
+        if result.leave:
+            self.report(ev.StepDown(backoff=self._backoff), reason=result.leave)
 
     async def _release(self, deadline: float) -> None:
         sent = self._clock.now()
@@ -317,6 +321,7 @@ class ElectionLoop:
         if error is None:
             self._contacted = True
             self.last_error = None
+            self._see_pause()
         grant = self.election.grant if operation == "renew" and error is None else None
         self.tell(
             RequestDone(
@@ -332,6 +337,7 @@ class ElectionLoop:
 
     async def _watch(self) -> None:
         async for change in self._manager.changes():
+            self._see_pause()
             event, reason = self._noticed(change)
             if event is not None:
                 self.report(event, reason=reason)
@@ -347,6 +353,23 @@ class ElectionLoop:
     def _see_holder(self, holder: str) -> None:
         if self._holder_is(holder):
             _logger.info("%s", f"the leader is {holder}" if holder else "no leader")
+
+    def _see_pause(self) -> None:
+        """
+        Say once that people asked everybody to stay put, and once that it is over.
+        """
+        paused = self._manager.paused
+        if paused is self.paused:
+            return
+        self.paused = paused
+        self.tell(PauseSeen(paused=paused))
+        if paused:
+            _logger.warning(
+                "paused: nobody of us takes the lease or leaves it voluntarily until "
+                "`k8s-leader resume`; a leader that cannot renew still stops"
+            )
+        else:
+            _logger.info("resumed: the election goes on")
 
     def _holder_is(self, holder: str) -> bool:
         """

@@ -12,6 +12,7 @@ from typing import Any
 from k8s_leader.observers.port import (
     HolderSeen,
     Notice,
+    PauseSeen,
     StateChanged,
     WorkloadExited,
     WorkloadStarted,
@@ -42,6 +43,7 @@ def describe(status: Status, *, version: str) -> dict[str, Any]:
         "reason": snapshot.reason,
         "is_leader": snapshot.is_leader(now),
         "holder": snapshot.holder,
+        "paused": snapshot.paused,
         "fencing_token": snapshot.token if runs else None,
         "term": snapshot.term if runs else None,
         "grant": _grant(snapshot, now),
@@ -88,6 +90,8 @@ def change_of(notice: Notice) -> dict[str, Any] | None:
             }
         case HolderSeen(holder=holder):
             return {"change": "holder", "holder": holder}
+        case PauseSeen(paused=paused):
+            return {"change": "pause", "paused": paused}
         case WorkloadStarted(token=token, pid=pid):
             return {"change": "workload-started", "fencing_token": token, "pid": pid}
         case WorkloadExited(token=token, code=code):

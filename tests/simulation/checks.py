@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from k8s_leader.election.orders import is_paused
 from k8s_leader.election.record import Record, Stored, TermId
 from k8s_leader.guard.term import Term
 from tests.simulation.server import Commit, Server
@@ -264,8 +265,11 @@ class Checks:
         claims = over is None or over.record.acquire_time != record.acquire_time
         if not record.holder:
             self._check_release(who, over)
-        elif claims and who.tree.exists:
+            return
+        if claims and who.tree.exists:
             self.find("S15", f"{who.name} claims while its tree lives")
+        if claims and over is not None and is_paused(over.record):
+            self.find("paused", f"{who.name} takes a lease that is paused")
 
     def _check_release(self, who: Candidate, over: Stored | None) -> None:
         if who.tree.exists:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from k8s_leader.election.orders import switchover_order, term_name
 from k8s_leader.election.record import Record, micro_time
 from tests.simulation.candidate import Candidate
 from tests.simulation.plan import LEADER, Fault
@@ -265,6 +266,40 @@ def _no_duration(record: Record, _: Fault) -> Record:
     return replace(record, duration=None)
 
 
+def _step_down(record: Record, _: Fault) -> Record:
+    return replace(record, step_down="true")
+
+
+def _old_orders(record: Record, _: Fault) -> Record:
+    """
+    Ask of a term that is over, or of its target itself: nobody has to do anything.
+    """
+    old = term_name(record.holder, record.transitions - 1 if record.transitions else 9)
+    return replace(
+        record, step_down=old, switchover=switchover_order("somebody", term=old)
+    )
+
+
+def _odd_orders(record: Record, _: Fault) -> Record:
+    return replace(record, paused="maybe", step_down="now!", switchover="a or b")
+
+
+def _switch_over(world: World, fault: Fault) -> None:
+    to = world.candidates.get(int(fault.value))
+    target = "nobody-there" if to is None else to.identity
+    world.server.edit(lambda record: replace(record, switchover=target), "somebody")
+
+
+def _pause(world: World, _: Fault) -> Undo:
+    server = world.server
+    server.edit(lambda record: replace(record, paused="true"), "somebody")
+
+    def undo() -> None:
+        server.edit(lambda record: replace(record, paused=None), "somebody")
+
+    return undo
+
+
 def _coordinator(changes: dict[str, str]) -> OnStore:
     none = dict.fromkeys(changes)
 
@@ -330,6 +365,11 @@ _ON_STORE: dict[str, OnStore] = {
     "down": _down,
     "fails": _fails,
     "label": _label,
+    "pause": _pause,
+    "step_down": _edit(_step_down),
+    "switch_over": _switch_over,
+    "old_orders": _edit(_old_orders),
+    "odd_orders": _edit(_odd_orders),
     "coordinate": _coordinator({"strategy": "OldestEmulationVersion"}),
     "prefer": _coordinator({"preferred_holder": "somebody-else"}),
     "renew_time": _edit(_renew_time),

@@ -131,9 +131,31 @@ def _labels(make: Maker) -> None:
     make.candidates(1, 3, calm=True)
     make.options["calm"] = make.options["keeps_term"] = True
     for _ in range(make.chance.randint(1, 6)):
-        make.add(make.chance.choice(("label", "label", "break", "renew_time")))
+        kinds = ("label", "break", "renew_time", "odd_orders", "old_orders")
+        make.add(make.chance.choice(kinds))
     if make.chance.random() < 0.5:
         make.add("stall", at=make.begin, lasts=8.0)
+
+
+def _orders(make: Maker) -> None:
+    """
+    People ask for things, beside everything else that the assumptions allow.
+    """
+    make.candidates(1, 4)
+    kinds = (
+        *("pause", "step_down", "step_down", "switch_over", "switch_over"),
+        *("old_orders", "odd_orders"),
+    )
+    for _ in range(make.chance.randint(1, 5)):
+        lasts = make.between(0.2, 1.5 * make.length)
+        value = float(make.chance.randint(0, len(make.starters)))
+        make.add(make.chance.choice(kinds), lasts=lasts, value=value)
+    for _ in range(make.chance.randint(0, 2)):
+        beside = (
+            *("cut", "slow", "crash_elector", "freeze_elector", "kill", "quit"),
+            *("restart", "label", "stall", "break", "fails", "late", "down"),
+        )
+        _any_fault(make, make.chance.choice(beside))
 
 
 def _stuck(make: Maker) -> None:
@@ -338,6 +360,7 @@ THEMES: dict[str, tuple[Theme, int]] = {
     "resume": (_resume, 7),
     "stopping": (_stopping, 5),
     "labels": (_labels, 4),
+    "orders": (_orders, 6),
     "stuck": (_stuck, 4),
     "endings": (_endings, 4),
     "blank": (_blank, 6),

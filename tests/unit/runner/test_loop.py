@@ -32,7 +32,7 @@ from k8s_leader.leases.port import (
     Shortened,
     StillHeld,
 )
-from k8s_leader.observers.port import Notice, RequestDone, StateChanged
+from k8s_leader.observers.port import Notice, PauseSeen, RequestDone, StateChanged
 from k8s_leader.runner.loop import ElectionLoop
 
 TIMING = Timing.derive(60.0, renew_every=0.01, retry_period=0.01, request_timeout=5.0)
@@ -46,6 +46,7 @@ class Lease:
 
     identity = "a_1"
     holder = ""
+    paused = False
 
     def __init__(self) -> None:
         self.answers: deque[Acquisition | Renewal | Exception] = deque()
@@ -179,6 +180,37 @@ async def test_s3_a_renewal_that_shows_another_holder_kills_without_grace(
     assert candidacy.commands[:2] == ["start", "stop stolen 0"]
     assert "release" not in candidacy.lease.asked[:3]
     assert candidacy.loop.holder in {"b_1", "a_1"}  # it may have come back meanwhile
+
+
+async def test_s4_a_leader_that_is_asked_to_leave_renews_on_until_it_is_gone(
+    candidacy: Candidacy,
+) -> None:
+    candidacy.obedient = False
+    candidacy.lease.answers += [HELD, StillHeld(leave="asked to step down")]
+    async with candidacy.running():
+        await candidacy.until(lambda: State.STOPPING in candidacy.states)
+        renewed = candidacy.lease.asked.count("renew")
+        await candidacy.until(lambda: candidacy.lease.asked.count("renew") > renewed)
+        assert "release" not in candidacy.lease.asked
+        candidacy.loop.report(ev.WorkloadGone())
+        await candidacy.until(lambda: State.STANDBY in candidacy.states)
+    stopped = "stop stepping down 25"
+    assert [c for c in candidacy.commands if c.startswith("stop")] == [stopped]
+
+
+async def test_a_pause_is_told_once_and_so_is_its_end(candidacy: Candidacy) -> None:
+    async with candidacy.running():
+        for paused in (True, False):
+            candidacy.lease.paused = paused
+            await candidacy.until(
+                lambda: candidacy.loop.paused is candidacy.lease.paused
+            )
+            renewed = candidacy.lease.asked.count("renew")
+            await candidacy.until(
+                lambda: candidacy.lease.asked.count("renew") > renewed + 3  # noqa: B023  # awaited here
+            )
+    told = [n.paused for n in candidacy.notices if isinstance(n, PauseSeen)]
+    assert told == [True, False]
 
 
 async def test_s8_a_record_that_was_shortened_shortens_the_grant(

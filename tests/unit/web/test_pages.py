@@ -103,6 +103,7 @@ def test_the_status_of_a_leader_is_whole(serve: Serve) -> None:
         "reason": "acquired",
         "is_leader": True,
         "holder": "a_1",
+        "paused": False,
         "fencing_token": 7,
         "term": 3,
         "grant": {
