@@ -51,6 +51,9 @@ class ExitCode(enum.IntEnum):
     """
 
     OK = 0
+    CHECK_FAILED = 1
+    NO_LEASE = 66
+    UNAVAILABLE = 69
     INTERNAL = 70
     WAIT_TIMEOUT = 75
     FORBIDDEN = 77
@@ -106,6 +109,8 @@ class LeaseUnavailableError(LeaseError):
         retry_after: seconds the store asked to wait; ``None`` if it did not say.
     """
 
+    exit_code = ExitCode.UNAVAILABLE
+
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
         super().__init__(message)
@@ -144,6 +149,8 @@ class LeaseNotFoundError(LeaseError):
     """
     The lease does not exist.
     """
+
+    exit_code = ExitCode.NO_LEASE
 
 
 class LeaseMalformedError(LeaseError):

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from k8s_leader.kube import KubeClient
     from k8s_leader.leases.kubernetes import Annotate
 
-__all__ = ["LeaseChoice", "LendClient", "OpenLease", "open_manager"]
+__all__ = ["SQLITE_LEASE", "LeaseChoice", "LendClient", "OpenLease", "open_manager"]
+
+SQLITE_LEASE = "leader"
+"""The name of the lease within its SQLite file."""
 
 LendClient = Callable[[], "Awaitable[KubeClient]"]
 
@@ -124,7 +127,7 @@ async def _open_sqlite(
 ) -> AsyncIterator[OpenLease]:
     from k8s_leader.leases.sqlite import SqliteStore
 
-    store = SqliteStore(choice.lease, name="leader", timeout=timing.request_timeout)
+    store = SqliteStore(choice.lease, name=SQLITE_LEASE, timeout=timing.request_timeout)
     manager = _recorded(
         store,
         choice,

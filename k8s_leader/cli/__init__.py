@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from k8s_leader.errors import ExitCode, LeaderError
 
@@ -23,7 +24,10 @@ Run exactly one active replica of anything on Kubernetes.
 
 commands:
   run              run a command only while this candidate is the leader
-  status           say who leads; wait for a leader that renews
+  status           show all candidates of a lease, or wait for a leader that renews
+  list             show the Leases of a namespace or of the cluster
+  watch            print each change of a lease as it happens
+  history          show the last changes of hands and why they came
   demo             watch candidates elect a leader on this machine
   config show      print each setting and where its value came from
   config validate  check the settings, start nothing
@@ -32,7 +36,14 @@ commands:
 `k8s-leader COMMAND --help` tells the rest. A first try, on this machine:
   k8s-leader run --lease sqlite:/tmp/try.db -- sleep 60
 """
-_COMMANDS = ("run", "status", "demo", "config", "version")
+_READERS = {
+    "status": ("status", "status"),
+    "list": ("list_leases", "list_leases"),
+    "watch": ("watch", "watch"),
+    "history": ("history", "history"),
+}
+"""Command → module and function, loaded when it is called."""
+_COMMANDS = ("run", *_READERS, "demo", "config", "version")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,10 +101,12 @@ def _command(argv: list[str]) -> Callable[[list[str]], int]:
         from k8s_leader.cli.config import config
 
         return config
-    if name == "status":
-        from k8s_leader.cli.status import status
-
-        return status
+    if name in _READERS:
+        module, function = _READERS[name]
+        found: Callable[[list[str]], int] = getattr(
+            import_module(f"k8s_leader.cli.{module}"), function
+        )
+        return found
     plain = {"demo": _demo, "version": _version, "--version": _version, "-V": _version}
     helps = {"help": _help, "--help": _help, "-h": _help}
     return {**plain, **helps}.get(name) or _unknown(name)
@@ -106,8 +119,6 @@ def _version(argv: list[str]) -> int:
 
 
 def _demo(argv: list[str]) -> int:
-    from importlib import import_module
-
     status: int = import_module("k8s_leader.cli.demo").demo(argv)
     return status
 

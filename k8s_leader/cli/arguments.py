@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
 from k8s_leader.errors import ExitCode, LeaderError
@@ -63,12 +63,24 @@ class _Record(argparse.Action):
         namespace.flags = found
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(
+    parser: argparse.ArgumentParser, only: Collection[str] | None = None
+) -> None:
     """
-    Give a parser every setting as a flag, in groups, and ``--config``.
+    Give a parser settings as flags, in groups, and ``--config``.
+
+    Args:
+        parser: where they are added.
+        only: the names or groups of the settings wanted; ``None``: every one.
     """
-    groups = {key: parser.add_argument_group(text) for key, text in GROUPS.items()}
-    for setting in SETTINGS:
+    wanted = [s for s in SETTINGS if only is None or {s.name, s.group} & set(only)]
+    used = {setting.group for setting in wanted} | {"output"}
+    groups = {
+        key: parser.add_argument_group(text)
+        for key, text in GROUPS.items()
+        if key in used
+    }
+    for setting in wanted:
         _add(groups[setting.group], setting)
     groups["output"].add_argument(
         "--config",
@@ -97,10 +109,15 @@ def _add(group: argparse._ArgumentGroup, setting: Setting) -> None:
 
 
 def parse_settings(
-    parser: argparse.ArgumentParser, argv: Sequence[str]
+    parser: argparse.ArgumentParser, argv: Sequence[str], *, gates: bool = True
 ) -> tuple[argparse.Namespace, dict[str, Written], str | None]:
     """
     Parse flags; return the namespace, what was written, and the file.
+
+    Args:
+        parser: with the settings as flags.
+        argv: the words.
+        gates: whether a command to run could be meant by a stray word.
 
     Raises:
         UsageError: an unknown flag, a missing value, a word that is no flag.
@@ -112,10 +129,13 @@ def parse_settings(
             flag = word.partition("=")[0]
             hint = did_you_mean(flag, known)
             raise UsageError(f"there is no flag {flag}{hint or '.'} Fix: correct it")
-        raise UsageError(
-            f"{word!r} is no flag. Fix: put `--` before the command to run, "
-            f"as in {parser.prog} --lease NAME -- {word} ..."
-        )
+        fix = f"see `{parser.prog} --help`"
+        if gates:
+            fix = (
+                "put `--` before the command to run, "
+                f"as in {parser.prog} --lease NAME -- {word} ..."
+            )
+        raise UsageError(f"{word!r} is no flag. Fix: {fix}")
     return (
         namespace,
         getattr(namespace, "flags", {}),

@@ -12,7 +12,16 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass, replace
 
-__all__ = ["Record", "Stored", "TermId", "claim", "micro_time", "release", "renewal"]
+__all__ = [
+    "Record",
+    "Stored",
+    "TermId",
+    "claim",
+    "micro_time",
+    "release",
+    "renewal",
+    "unix_seconds",
+]
 
 _INT32 = 2**31 - 1
 """What the API can hold in ``leaseTransitions``."""
@@ -164,7 +173,10 @@ def micro_time(wall: float) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _unix_seconds(text: str | None) -> float | None:
+def unix_seconds(text: str | None) -> float | None:
+    """
+    Read a time of a record; ``None`` if it is none. For people, never to decide (S7).
+    """
     if not text:
         return None
     try:
@@ -217,7 +229,7 @@ def renewal(
     still or steps back, because client-go sees changes by the second (interop 6)
     and a write that changes nothing is no renewal (S6).
     """
-    last = _unix_seconds(current.renew_time)
+    last = unix_seconds(current.renew_time)
     if last is not None and int(wall) <= int(last) < wall + _FAR_AHEAD:
         wall = int(last) + 1.0
     return replace(

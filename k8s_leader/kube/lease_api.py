@@ -22,13 +22,16 @@ from k8s_leader.kube.watch import Watch, WatchEvent, WatchTiming
 __all__ = ["LeaseApi", "leases_path"]
 
 _EXPECTED: Final = ("uid", "resourceVersion")
+_PAGE: Final = "500"
 _API: Final = "/apis/coordination.k8s.io/v1"
 
 
 def leases_path(namespace: str, name: str | None = None) -> str:
     """
-    Return the path of a namespace's Leases, or of one of them.
+    Return the path of a namespace's Leases, or of one of them; ``""``: of all.
     """
+    if not namespace:
+        return f"{_API}/leases"
     path = f"{_API}/namespaces/{quote(namespace, safe='')}/leases"
     return path if name is None else f"{path}/{quote(name, safe='')}"
 
@@ -77,6 +80,30 @@ class LeaseApi:
             return await self._lease("GET", path, right=right, timeout=timeout)
         except LeaseNotFoundError:
             return None
+
+    async def list(self, namespace: str, *, timeout: float) -> list[dict[str, Any]]:
+        """
+        Return the Leases of a namespace, page by page.
+
+        Args:
+            namespace: where to look; empty: in all namespaces.
+            timeout: seconds for one page.
+
+        Raises:
+            LeaseError: the one that fits.
+        """
+        right = Right(verb="list", namespace=namespace)
+        query, items = {"limit": _PAGE}, []
+        while True:
+            answer = await self._calls.call(
+                "GET", leases_path(namespace), timeout=timeout, query=query
+            )
+            page = parse(answer, right=right, wall=self._clock.wall())
+            items += [item for item in page.get("items") or () if item]
+            more = (page.get("metadata") or {}).get("continue")
+            if not more:
+                return items
+            query = {"limit": _PAGE, "continue": more}
 
     async def create(
         self, namespace: str, body: dict[str, Any], *, timeout: float

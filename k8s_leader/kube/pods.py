@@ -89,7 +89,7 @@ class PodApi:
         Return the Pods with these labels, at most 500.
 
         Args:
-            namespace: where to look.
+            namespace: where to look; empty: in all namespaces.
             selector: a label selector.
             timeout: seconds for the whole call.
 
@@ -109,4 +109,6 @@ class PodApi:
 
 
 def _pods(namespace: str) -> str:
+    if not namespace:
+        return "/api/v1/pods"
     return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"

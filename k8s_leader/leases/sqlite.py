@@ -12,6 +12,7 @@ SQLite's locks do not hold there, and two machines would both lead.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import uuid
@@ -32,7 +33,7 @@ from k8s_leader.leases.filewatch import FileWatch
 from k8s_leader.leases.port import Sighting
 from k8s_leader.settings import check_sqlite_path
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "glance"]
 
 T = TypeVar("T")
 
@@ -198,6 +199,29 @@ class SqliteStore:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def glance(path: str | Path, *, name: str) -> Stored | None:
+    """
+    Return a lease of a file without ever writing to it; ``None`` if there is none.
+
+    Raises:
+        SettingsError: the file is no SQLite database.
+        LeaseUnavailableError: it cannot be read now.
+    """
+    if not Path(path).exists():
+        return None
+    uri = f"{Path(path).absolute().as_uri()}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
+            row = database.execute(_READ, (name,)).fetchone()
+    except sqlite3.OperationalError as exc:
+        if "no such table" in str(exc):
+            return None
+        raise LeaseUnavailableError(f"{path}: {exc}") from exc
+    except sqlite3.DatabaseError as exc:
+        raise _unusable(Path(path), f"not a SQLite database ({exc})") from exc
+    return None if row is None else _stored(row)
 
 
 def _check_local(path: Path) -> None:

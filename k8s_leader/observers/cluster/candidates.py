@@ -10,13 +10,14 @@ for, and needs ``list`` on ``pods``; nobody else needs that right.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k8s_leader.observers.cluster.names import CANDIDATE, LEASE, ROLE, Role, label_value
 
-__all__ = ["Candidate", "PodFinder", "candidates"]
+__all__ = ["Candidate", "PodFinder", "candidates", "count_candidates"]
 
 
 class PodFinder(Protocol):
@@ -91,14 +92,43 @@ async def candidates(
     return sorted((c for c in read if c is not None), key=lambda c: (c.pod, c.uid))
 
 
+async def count_candidates(
+    pods: PodFinder, *, namespace: str, timeout: float
+) -> Counter[tuple[str, str]]:
+    """
+    Return how many Pods are candidates of each lease, by namespace and name.
+
+    Args:
+        pods: lists Pods.
+        namespace: where their Pods are; empty: everywhere.
+        timeout: seconds for the request.
+
+    Raises:
+        LeaseForbiddenError: ``list`` on ``pods`` is missing; carries the rule.
+        LeaseError: the one that fits.
+    """
+    found = await pods.find(namespace, selector=LEASE, timeout=timeout)
+    named = (_lease_of(pod) for pod in found if not _has_ended(pod))
+    return Counter(name for name in named if name is not None)
+
+
+def _lease_of(pod: Mapping[str, Any]) -> tuple[str, str] | None:
+    facts = _facts(_part(_part(pod, "metadata"), "annotations").get(CANDIDATE))
+    namespace, slash, name = str(facts.get("lease", "")).partition("/")
+    return (namespace, name) if slash else None
+
+
+def _has_ended(pod: Mapping[str, Any]) -> bool:
+    return _part(pod, "status").get("phase") in {"Succeeded", "Failed"}
+
+
 def _candidate(pod: Mapping[str, Any], lease: str) -> Candidate | None:
     """
     Read a Pod; ``None`` if it ended, or its candidate is another lease's.
     """
     metadata, status = _part(pod, "metadata"), _part(pod, "status")
     facts = _facts(_part(metadata, "annotations").get(CANDIDATE))
-    ended = status.get("phase") in {"Succeeded", "Failed"}
-    if ended or facts.get("lease", lease) != lease:
+    if _has_ended(pod) or facts.get("lease", lease) != lease:
         return None
     is_leader = _part(metadata, "labels").get(ROLE) == Role.LEADER
     return Candidate(

@@ -59,8 +59,8 @@ def test_a_lease_that_nobody_holds_or_made_is_told(
     kubeconfig: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["status", "--lease", "reports"]) == 0
-    assert "there is no such Lease" in capsys.readouterr().out
+    assert main(["status", "--lease", "reports"]) == 66
+    assert "there is no Lease" in capsys.readouterr().err
     body = {"metadata": {"name": "reports"}}
     api_server.request("POST", api_server.lease_path(namespace), body)
     assert main(["status", "--lease", "reports"]) == 0
@@ -84,7 +84,9 @@ def test_without_the_right_to_look_the_rule_to_add_is_printed(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--lease", "sqlite:/tmp/x.db"], "a Lease of Kubernetes"),
+        (["--lease", "memory:"], "[NAMESPACE/]NAME or sqlite:PATH"),
+        (["a", "--lease", "b"], "two leases are named"),
+        (["a", "b"], "'b' is no flag"),
         (["--lease", "x", "--max-age", "soon", "--expect-leader"], "--max-age 15s"),
         ([], "name the lease with --lease NAME"),
         (["--lease", "x", "--expect-leadr"], "there is no flag --expect-leadr"),
