@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from k8s_leader.app.cluster_observers import lease_notes, open_cluster_side
+from k8s_leader.app.companions import open_companions
 from k8s_leader.app.stores import LeaseChoice, OpenLease, open_manager
 from k8s_leader.app.visibility import guard_check, open_visibility
 from k8s_leader.clock import SystemClock
@@ -144,8 +145,16 @@ class _Elector:
                 checks={"guard": guard_check(self._guard)},
                 resumes=bool(hello.get("running")),
             ) as seen,
+            open_companions(
+                self._config["elector"]["companions"],
+                clock=self._clock,
+                handed=lambda: {} if self._workload is None else self._workload.handed,
+                step_down=self._step_down,
+                resumes=bool(hello.get("running")),
+            ) as companions,
         ):
-            observers = (*seen.observers, *side.observers, *((notes,) if notes else ()))
+            noted = (notes,) if notes else ()
+            observers = (*seen.observers, *side.observers, *companions, *noted)
             workload = GuardedWorkload(
                 link,
                 environ=lambda held: {
@@ -191,6 +200,10 @@ class _Elector:
             namespace=opened.namespace,
             timing=self._timing,
         )
+
+    def _step_down(self, why: str, backoff: float) -> None:
+        if self._loop is not None:
+            self._loop.report(ev.StepDown(backoff=backoff), reason=why)
 
     def _polite(
         self, workload: Workload, farewell: Callable[[], Awaitable[None]] | None

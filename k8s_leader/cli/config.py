@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Any
 from k8s_leader.cli.arguments import Parser, UsageError, add_settings, parse_settings
 from k8s_leader.cli.run import check_runnable
 from k8s_leader.settings import SETTINGS, HttpAddress, LeaseName, Settings
-from k8s_leader.settings.parsers import duration, format_duration
+from k8s_leader.settings.parsers import command, duration, format_duration
 from k8s_leader.settings.sources import did_you_mean
 
 __all__ = ["config", "shown_values"]
@@ -83,6 +84,8 @@ def _shown(parse: object, settings: Settings, name: str) -> Any:
         return "off" if name in {"termination-log", "http"} else None
     if parse is duration:
         return format_duration(value)
+    if parse is command:
+        return shlex.join(value) or None
     if isinstance(value, LeaseName | HttpAddress):
         return str(value)
     if name == "stop-signal":

@@ -45,6 +45,7 @@ def guard_config(
         "stop_signal": workload.stop_signal,
         "signal_map": {str(k): v for k, v in workload.signal_map.items()},
         "termination_log": _termination_log(workload.termination_log, environ),
+        "standby_command": list(settings.companions.standby_command),
         "stop_courtesy": _courtesy(settings, environ),
         "log_format": settings.log.format,
         "log_level": settings.log.level,
@@ -65,6 +66,7 @@ def _elector(settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
         "wait_timeout": settings.election.wait_timeout,
         "kubeconfig": os.path.abspath(kubeconfig) if kubeconfig else None,
         "context": settings.kube.context,
+        "companions": asdict(settings.companions),
         "http": None if settings.web.http is None else asdict(settings.web.http),
         "cluster": {
             **asdict(settings.cluster),

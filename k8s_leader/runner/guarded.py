@@ -101,6 +101,7 @@ class GuardedWorkload:
     Attributes:
         token: of the term that was started last.
         asked: the grant that was handed on last.
+        handed: what the workload was told in its environment last.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class GuardedWorkload:
         self._environ = environ
         self.token: int | None = None
         self.asked: Grant | None = None
+        self.handed: Mapping[str, str] = {}
 
     def start(self, grant: Grant, held: Held) -> None:
         """
@@ -117,13 +119,14 @@ class GuardedWorkload:
         """
         term = held.term
         self.token, self.asked = grant.token, grant
+        self.handed = dict(self._environ(held))
         self._link.send(
             "start",
             **_times(grant),
             uid="" if term is None else term.uid,
             acquire_time="" if term is None else term.acquire_time,
             transitions=0 if term is None else term.transitions,
-            env=dict(self._environ(held)),
+            env=self.handed,
         )
 
     def extend(self, grant: Grant) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from k8s_leader.election.timing import PROFILES, Timing
@@ -24,6 +24,7 @@ from k8s_leader.settings.table import BY_NAME, SETTINGS, TIMING_FIELDS
 
 __all__ = [
     "Cluster",
+    "Companions",
     "Election",
     "Kube",
     "Log",
@@ -72,6 +73,25 @@ class Workload:
     stop_signal: int
     signal_map: Mapping[int, int]
     termination_log: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companions:
+    """
+    What runs beside the workload; times in seconds, commands as words.
+    """
+
+    standby_command: tuple[str, ...]
+    on_started_leading: tuple[str, ...]
+    on_stopped_leading: tuple[str, ...]
+    hook_timeout: float
+    health_exec: tuple[str, ...]
+    health_http: str | None
+    health_file: str | None
+    health_every: float
+    health_timeout: float
+    health_failures: int
+    unhealthy_backoff: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +160,7 @@ class Settings:
     timing: Timing
     profile: str
     workload: Workload
+    companions: Companions
     cluster: Cluster
     web: Web
     log: Log
@@ -178,6 +199,7 @@ class Settings:
             timing=timing,
             profile=values["profile"],
             workload=_workload(values),
+            companions=_companions(values),
             cluster=_cluster(values),
             web=Web(http=_http(values["http"], environ)),
             log=Log(format=values["log-format"], level=values["log-level"]),
@@ -190,8 +212,8 @@ class Settings:
         Return the value of a setting by its name in the table.
         """
         field = BY_NAME[name].field
-        parts = (self.election, self.kube, self.timing, self.workload, self.cluster)
-        for part in (*parts, self.web, self):
+        parts = (self.election, self.kube, self.timing, self.workload, self.companions)
+        for part in (*parts, self.cluster, self.web, self):
             if hasattr(part, field):
                 return getattr(part, field)
         return getattr(self.log, field.removeprefix("log_"))
@@ -324,6 +346,15 @@ def _workload(values: dict[str, Any]) -> Workload:
         termination_log=None
         if values["termination-log"] == "off"
         else values["termination-log"],
+    )
+
+
+def _companions(values: dict[str, Any]) -> Companions:
+    return Companions(
+        **{
+            field.name: values[field.name.replace("_", "-")]
+            for field in fields(Companions)
+        }
     )
 
 

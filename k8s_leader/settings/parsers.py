@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 import signal
+import urllib.parse
 from collections.abc import Callable
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
 
 LONGEST = 365 * 86400.0
 _DURATION_TEXT = 64
+_MANY = 1000
 _INT32 = 2**31 - 1
 _PATH_TEXT = 4096
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
@@ -144,6 +147,46 @@ def exit_codes(text: str) -> tuple[int, ...]:
     ):
         raise ValueError("numbers from 0 to 255 with commas between, such as 143,130")
     return tuple(sorted(numbers))
+
+
+def command(text: str) -> tuple[str, ...]:
+    """
+    Return the words of a command, quoted as in a shell.
+    """
+    allowed = "a command with its arguments, quoted as in a shell"
+    if len(text) > _PATH_TEXT or "\0" in text:
+        raise ValueError(allowed)
+    try:
+        words = shlex.split(text)
+    except ValueError as exc:
+        raise ValueError(f"{allowed} ({exc})") from exc
+    if not words:
+        raise ValueError(allowed)
+    return tuple(words)
+
+
+def url(text: str) -> str:
+    """
+    Return a URL of http or https.
+    """
+    try:
+        parts = urllib.parse.urlsplit(text)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port  # raises when it is none
+    except ValueError:
+        is_url = False
+    if not is_url or not text.isprintable() or " " in text or len(text) > _PATH_TEXT:
+        raise ValueError("a URL that begins with http:// or https://")
+    return text
+
+
+def count(text: str) -> int:
+    """
+    Return a whole number from 1 to 1000.
+    """
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= _MANY:
+        raise ValueError(f"a whole number from 1 to {_MANY}")
+    return int(text)
 
 
 def deletion_cost(text: str) -> int:

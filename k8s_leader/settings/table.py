@@ -10,22 +10,20 @@ a Service called ``k8s-leader`` must not change a setting.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from k8s_leader.settings import names, parsers
 from k8s_leader.settings.address import DEFAULT_PORT, http_address
+from k8s_leader.settings.companions import COMPANIONS
+from k8s_leader.settings.setting import PREFIX, Setting
 
 __all__ = ["BY_NAME", "GROUPS", "PREFIX", "SETTINGS", "TIMING_FIELDS", "Setting"]
-
-PREFIX = "K8S_LEADER_"
 
 GROUPS = {
     "election": "What is elected",
     "kubernetes": "How the cluster is reached",
     "timing": "Timing (derived from --lease-duration when not set)",
     "workload": "The workload",
+    "companions": "Beside the workload: standby command, hooks, health",
     "cluster": "What is written into the cluster beside the lease",
     "http": "What is served over HTTP",
     "output": "Output",
@@ -42,66 +40,6 @@ TIMING_FIELDS = (
     "stop_timeout",
     "request_timeout",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """
-    One row of the table.
-
-    Attributes:
-        name: as in the flag without its dashes, and as the key of the YAML file.
-        group: the heading it stands under; a key of :data:`GROUPS`.
-        parse: from text to the value; raises ValueError with what is allowed.
-        default: the value when nothing was said; ``None``: none, or derived.
-        default_text: how the default is told.
-        metavar: what stands for the value in ``--help``.
-        unit: of a number; empty for words.
-        help: what it does, in one sentence.
-        limits: what is allowed, and why the default is what it is.
-        fix: what to do about a wrong value.
-        aliases: other flags that mean the same.
-    """
-
-    name: str
-    group: str
-    parse: Callable[[str], Any]
-    help: str
-    limits: str
-    default: Any = None
-    default_text: str
-    metavar: str
-    unit: str = ""
-    fix: str
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def flag(self) -> str:
-        """
-        Return the flag, with its dashes.
-        """
-        return f"--{self.name}"
-
-    @property
-    def variable(self) -> str:
-        """
-        Return the name of the environment variable.
-        """
-        return PREFIX + self.name.upper().replace("-", "_")
-
-    @property
-    def field(self) -> str:
-        """
-        Return the name as an attribute in Python.
-        """
-        return self.name.replace("-", "_")
-
-    @property
-    def is_switch(self) -> bool:
-        """
-        Tell whether its flag takes no value.
-        """
-        return self.parse is parsers.boolean
 
 
 def _time(
@@ -295,6 +233,7 @@ _TIMING = (
     ),
 )
 
+
 _WORKLOAD = (
     Setting(
         name="on-exit",
@@ -466,6 +405,7 @@ SETTINGS: tuple[Setting, ...] = (
     *_KUBERNETES,
     *_TIMING,
     *_WORKLOAD,
+    *COMPANIONS,
     *_CLUSTER,
     *_HTTP,
     *_OUTPUT,

@@ -11,6 +11,7 @@ from k8s_leader.settings import SETTINGS, Settings
 
 FLAGS = ["--lease", "a/b", "--kill-time", "1s", "--signal-map", "HUP=USR1,34=none"]
 FLAGS += ["--success-exit-codes", "143", "--stop-signal", "35"]
+FLAGS += ["--health-exec", "sh -c 'test -e \"/tmp/a b\"'"]
 
 
 def test_show_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +52,8 @@ def test_shown_yaml_is_a_file_with_the_same_meaning(
     assert again.workload.signal_map == {1: 10, 34: 0}
     assert again.workload.success_exit_codes == (143,)
     assert again.workload.stop_signal == 35
+    assert again.companions.health_exec == ("sh", "-c", 'test -e "/tmp/a b"')
+    assert again.companions.standby_command == ()
     assert set(yaml.safe_load(text)) == {row.name for row in SETTINGS}
 
 
