@@ -81,26 +81,57 @@ async def test_the_record_survives_a_writer_that_is_killed(tmp_path: Path) -> No
     await store.close()
 
 
-async def test_a_watcher_wakes_soon_after_a_write(tmp_path: Path) -> None:
+WRITE = """
+import asyncio, sys, time
+from k8s_leader.election.record import Record
+from k8s_leader.leases.sqlite import SqliteStore
+
+async def main(path):
+    store = SqliteStore(path, name="job", timeout=30.0)
+    for line in sys.stdin:
+        seen = await store.read()
+        await store.replace(seen, Record(transitions=int(line)))
+        print(time.clock_gettime(time.CLOCK_BOOTTIME), flush=True)
+    await store.close()
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def writer_on_command(path: Path) -> subprocess.Popen[str]:
+    argv, pipe = [sys.executable, "-c", WRITE, str(path)], subprocess.PIPE
+    return subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True)
+
+
+async def test_a_standby_wakes_within_50_ms_of_another_processs_write(
+    tmp_path: Path,
+) -> None:
+    """
+    The median of many: it is about 1 ms, but on a busy machine some are late.
+    """
     path = tmp_path / "lease.db"
     store = SqliteStore(path, name="job", timeout=30.0)
-    other = SqliteStore(path, name="job", timeout=30.0)
-    stored = await store.create(Record())
-    watch = other.watch()
-    assert (await anext(watch)).stored == stored
+    await store.create(Record())
+    watch = store.watch()
+    await anext(watch)
     delays = []
-    for count in range(1, 11):
-        waiting = asyncio.ensure_future(anext(watch))
-        await asyncio.sleep(0)
-        stored = await store.replace(stored, Record(transitions=count))
-        written = time.monotonic()
-        sighting = await waiting
-        delays.append(time.monotonic() - written)
-        assert sighting.stored == stored
-    assert statistics.median(delays) < 0.25  # some ms; the machine may be busy
+    with writer_on_command(path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for count in range(1, 32):
+            waiting = asyncio.ensure_future(anext(watch))
+            await asyncio.sleep(0)
+            process.stdin.write(f"{count}\n")
+            process.stdin.flush()
+            sighting = await asyncio.wait_for(waiting, 20)
+            seen_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+            delays.append(seen_at - float(process.stdout.readline()))
+            assert sighting.stored is not None
+            assert sighting.stored.record.transitions == count
+        process.stdin.close()
+    assert statistics.median(delays) < 0.05
     await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
     await store.close()
-    await other.close()
 
 
 async def test_leases_of_one_file_do_not_mix(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ class Maker:
         self.length = chance.choice((8.0, 8.0, 8.0, 15.0))
         self.timing = self._timing(self.length)
         self.other: Timing | None = None
-        if chance.random() < 0.15:  # somebody rolls out another length
-            self.other = self._timing(23.0 - self.length)
+        if chance.random() < 0.15:
+            self.roll_out()
         self.faults: list[Fault] = []
         self.starters: list[Starter] = []
         self.begin = 3.0
@@ -43,6 +43,12 @@ class Maker:
             kill_time=kill_time,
             stop_timeout=chance.choice((1.0, 4.0, 12.0)),
         )
+
+    def roll_out(self) -> None:
+        """
+        Give candidates that are made from now on another lease length, or not.
+        """
+        self.other = self._timing(23.0 - self.length)
 
     def between(self, low: float, high: float) -> float:
         return low + (high - low) * self.chance.random()

@@ -263,11 +263,12 @@ def _shorten(make: Maker) -> None:
 
 def _no_duration(make: Maker) -> None:
     """
-    Somebody takes the duration away: our own counts, also for a newcomer (S12).
+    Somebody takes the duration away: what the holder noted, or our own, counts (S12).
     """
+    if make.chance.random() < 0.5:
+        make.roll_out()
     _outside(make, overlap=False)
-    # A newcomer knows no other duration than its own: all have the same.
-    make.starters = [replace(_at_start(each), timing=None) for each in make.starters]
+    make.starters = [_at_start(each) for each in make.starters]
     at = make.between(6.0, 12.0)
     make.add("cut", at=at - 0.5, lasts=1.5 * make.length)
     make.add("no_duration", at=at)

@@ -12,7 +12,7 @@ from k8s_leader.election.observation import (
     Observation,
     Take,
 )
-from k8s_leader.election.record import Stored, TermId
+from k8s_leader.election.record import Record, Stored, TermId
 from k8s_leader.guard.workload import Workload
 from k8s_leader.runner.burial import GuardWatch
 from tests.simulation.planted.table import planted
@@ -93,4 +93,17 @@ def _no_duration() -> Iterator[None]:
         return real(self, stored)
 
     with patch.object(Observation, "_longest", longest):
+        yield
+
+
+@planted("S12", by="overlap", themes="no duration")
+def _own_duration_only() -> Iterator[None]:
+    """
+    A newcomer with a shorter lease waits for its own, where the duration is missing.
+    """
+
+    def protection(self: Observation, record: Record) -> float:
+        return record.duration or self.own_duration
+
+    with patch.object(Observation, "_protection", protection):
         yield

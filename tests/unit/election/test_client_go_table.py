@@ -3,7 +3,7 @@ The rows of client-go's own leader election tests, by name, against our rule.
 
 Each row: what is in the lease and what was seen before; whether it is taken, and with
 how many transitions. Where our rule is stricter the row says so. Rows about API calls
-and fast paths are the lease managers' business: see the tests of those.
+and fast paths are the lease managers' business; docs/client-go-tests.md has all rows.
 """
 
 from __future__ import annotations

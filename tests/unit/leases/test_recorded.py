@@ -2,7 +2,8 @@
 The lease manager over a store that misbehaves, or that somebody else writes to.
 """
 
-# Rows 13, 14, 18 and 19 of client-go's tests have their names in the tests below.
+# Rows 10, 13, 14, 18 and 19 of client-go's tests have their numbers in the names below:
+# docs/client-go-tests.md.
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from dataclasses import replace
 
 import pytest
 
-from k8s_leader.election.observation import LossReason, Lost
+from k8s_leader.election.observation import LossReason, Lost, Unwanted
 from k8s_leader.election.record import Record, Stored
 from k8s_leader.errors import LeaseConflictError, LeaseUnavailableError
 from k8s_leader.leases.memory import MemoryLease, MemoryStore
@@ -102,6 +103,41 @@ async def test_19_fallback_to_slow_path_after_fast_path_fails(world: World) -> N
     assert await world.manager.renew(duration=15.0) == StillHeld()
     asked = ["get", "create", "update", "update", "get", "update"]
     assert world.store.asked == asked
+
+
+async def test_10_a_lease_of_ours_that_a_coordinator_took_over_is_not_renewed(
+    world: World,
+) -> None:
+    """
+    Client-go's coordinated elector renews it (GET, PUT); ours leaves it in order.
+    """
+    await world.win()
+    world.edit(strategy="OldestEmulationVersion")
+    world.store.faults.append(LeaseConflictError("edited"))
+    wish = await world.manager.renew(duration=15.0)
+    assert wish == Unwanted(why="a coordinator elects (OldestEmulationVersion)")
+    assert world.store.asked == ["get", "create", "update", "get"]
+    assert world.lease.holder == "a"
+
+
+async def test_13_a_release_does_not_get_first_and_blanks_nobody_else(
+    world: World,
+) -> None:
+    """
+    On purpose: the write is a compare-and-swap over the very state that was judged.
+
+    Client-go's GET refreshes the version and not the judgement, and so it frees a
+    record that a rival holds. Only a conflict makes ours read, and judge again.
+    """
+    await world.win()
+    await world.manager.release()
+    assert world.store.asked == ["get", "create", "update"]
+    await world.win()
+    world.edit(holder="rival", acquire_time="later", transitions=9)
+    world.store.asked.clear()
+    await world.manager.release()
+    assert world.store.asked == ["update", "get"]
+    assert world.lease.holder == "rival"
 
 
 async def test_14_release_retries_on_conflict(world: World) -> None:
