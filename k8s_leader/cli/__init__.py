@@ -28,6 +28,8 @@ commands:
   list             show the Leases of a namespace or of the cluster
   watch            print each change of a lease as it happens
   history          show the last changes of hands and why they came
+  explain          show what timings mean: fail-over, outages, overlap
+  rbac             print the Role and RoleBinding for a job
   demo             watch candidates elect a leader on this machine
   config show      print each setting and where its value came from
   config validate  check the settings, start nothing
@@ -41,6 +43,8 @@ _READERS = {
     "list": ("list_leases", "list_leases"),
     "watch": ("watch", "watch"),
     "history": ("history", "history"),
+    "explain": ("explain", "explain"),
+    "rbac": ("rbac", "rbac"),
 }
 """Command → module and function, loaded when it is called."""
 _COMMANDS = ("run", *_READERS, "demo", "config", "version")

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from k8s_leader.cli import main
 from tests.helpers.candidate import Candidate, Journal, wait_until
 from tests.helpers.cluster import ApiServer
 from tests.helpers.helm import MINIMAL, Helm, Manifest, merged, only
@@ -73,6 +75,39 @@ def test_the_role_has_exactly_the_rights_of_what_is_switched_on(
     helm4: Helm, values: dict[str, Any], expected: set[str]
 ) -> None:
     assert rights(helm4.template(merged(PLAIN, values))) == expected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"lease": {"owner": "candidates"}},
+        {"lease": {"namespace": "leases"}},
+        {"cluster": {"podLabel": False}},
+        {"cluster": {"events": False}},
+    ],
+    ids=str,
+)
+def test_the_command_line_prints_the_rules_of_the_chart(
+    helm4: Helm,
+    values: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    objects = helm4.template(merged(PLAIN, values))
+    pod = only(objects, "Deployment")["spec"]["template"]["spec"]
+    for entry in pod["containers"][0]["env"]:
+        if entry["name"].startswith("K8S_LEADER_"):
+            monkeypatch.setenv(entry["name"], entry["value"])
+    monkeypatch.setenv("KUBECONFIG", "/dev/null")
+    assert main(["rbac", "--pod-namespace", "default"]) == 0
+    printed = list(yaml.safe_load_all(capsys.readouterr().out))
+
+    def by_namespace(bodies: list[Manifest]) -> dict[str, set[str]]:
+        roles = [body for body in bodies if body["kind"] == "Role"]
+        return {body["metadata"]["namespace"]: rights([body]) for body in roles}
+
+    assert by_namespace(printed) == by_namespace(objects)
 
 
 def test_nothing_of_the_chart_reaches_beyond_its_namespaces(helm4: Helm) -> None:

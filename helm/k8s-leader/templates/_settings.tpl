@@ -35,7 +35,7 @@ image nor envFrom can say something else.
 - name: K8S_LEADER_POD_LABEL
   value: {{ .Values.cluster.podLabel | quote }}
 - name: K8S_LEADER_POD_DELETION_COST
-  value: {{ int .Values.cluster.podDeletionCost | quote }}
+  value: {{ ternary (int .Values.cluster.podDeletionCost) 0 .Values.cluster.podLabel | quote }}
 - name: K8S_LEADER_EVENTS
   value: {{ .Values.cluster.events | quote }}
 - name: K8S_LEADER_LEASE_NOTES
