@@ -18,8 +18,9 @@ HEAD = """\
 <!-- Written by docs/write_metrics.py: make docs -->
 
 Every candidate, leader or standby, shows all of these from its first scrape on, at
-`/metrics` of the [HTTP port](http.md). The library shows none yet. Nothing is ever put
-on a registry of somebody else's.
+`/metrics` of the [HTTP port](http.md). In the library they are shown where it is told:
+`http=":9090"`, or `registry=` with a registry of yours; nothing is put
+on the default one.
 
 - `k8s_leader_is_leader` is worked out at the scrape, from the grant. A leader
   that was deposed or hangs never shows 1 beyond it; one that is frozen is not scraped

@@ -10,14 +10,18 @@ import os
 import socket
 import threading
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, Unpack
 
 from k8s_leader.app.managers import plan_manager
 from k8s_leader.app.options import Options, StopToken, checked_interval, timing_of
+from k8s_leader.app.showing import Showing
 from k8s_leader.clock import SystemClock
 from k8s_leader.election.events import Event, Stop
 from k8s_leader.errors import HeartbeatError, SettingsError
+from k8s_leader.leases.port import LeaseManager
 from k8s_leader.runner.hardstop import hard_stop
 from k8s_leader.runner.heartbeat import beat
 from k8s_leader.runner.inprocess import InProcessWorkload
@@ -60,6 +64,9 @@ class Candidate:
             context=options.get("context"),
             runtime=runtime,
         )
+        self._showing = Showing(
+            options, identity=self.identity, clock=self._clock, timing=timing
+        )
         kill = options.get("on_loss", "kill") == "kill"
         self._workload = InProcessWorkload(
             identity=self.identity,
@@ -70,11 +77,11 @@ class Candidate:
             backoff=min(1.0, timing.retry_period),
         )
         self._thread = ElectionThread(
-            open_manager=self._plan.open,
+            open_manager=self._open,
             workload=self._workload,
             clock=self._clock,
             timing=lambda: timing_of(options),
-            observers=options.get("observers", ()),
+            observers=(self._showing, *options.get("observers", ())),
             on_end=self._ended,
             run_in=None if runtime is None else runtime.start,
         )
@@ -92,6 +99,13 @@ class Candidate:
         Tell whether this candidate leads now; cheap, from any thread.
         """
         return self._workload.is_leader
+
+    @property
+    def http_url(self) -> str:
+        """
+        Return where ``http=`` is served, without a path; empty: nowhere.
+        """
+        return self._showing.url
 
     def stop(self) -> None:
         """
@@ -163,6 +177,7 @@ class Candidate:
         self._current = None
 
     async def __aenter__(self) -> Self:
+        self._showing.bind()
         self._loop = asyncio.get_running_loop()
         self._thread.start()
         self._obey(self._options.get("stop"))
@@ -196,6 +211,12 @@ class Candidate:
         await self._end_heartbeat()
         if self._fault is not None and error is None:
             raise self._fault
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[LeaseManager]:
+        async with self._plan.open() as opened:
+            with self._showing.of(opened.lease, opened.namespace):
+                yield opened.manager
 
     def _finish_current(self) -> None:
         term, self._current = self._current, None
@@ -264,6 +285,7 @@ class Candidate:
     def _ended(self, error: BaseException | None) -> None:
         self._fault = self._fault or error
         self._workload.abandon()
+        self._showing.close()
         if self._loop is not None:
             call_in(self._loop, lambda: self._terms.put_nowait(None))
         self._over.set()

@@ -25,12 +25,29 @@ from k8s_leader.leases.memory import (
 from k8s_leader.leases.port import LeaseManager
 from k8s_leader.settings import LeaseName, in_cluster, lease_name
 
-__all__ = ["ManagerPlan", "OwnManager", "plan_manager"]
+__all__ = ["ManagerPlan", "Opened", "OwnManager", "plan_manager"]
 
 OwnManager = BoolManager | LeaseManager | Callable[[str], BoolManager | LeaseManager]
 """A user's manager, or a factory of one that is called with the identity."""
 
-Opener = Callable[[], AbstractAsyncContextManager[LeaseManager]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """
+    A manager with the names that people know its lease by.
+
+    Attributes:
+        manager: of the lease.
+        lease: its name; of a manager of one's own what ``lease=`` says.
+        namespace: where it is; empty outside Kubernetes.
+    """
+
+    manager: LeaseManager
+    lease: str
+    namespace: str = ""
+
+
+Opener = Callable[[], AbstractAsyncContextManager[Opened]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +82,14 @@ def plan_manager(
         SettingsError: the lease cannot be named so, or is missing in a cluster.
     """
     if manager is not None:
-        return ManagerPlan(open=lambda: _own(manager, identity))
+        return ManagerPlan(open=lambda: _own(manager, identity, lease or "default"))
     if runtime is not None:
         kubeconfig, context = runtime.kubeconfig, runtime.context
     name = _name(lease, on_kubernetes=bool(kubeconfig or context))
     if name.store == "memory":
         row = process_lease(name.name)
         return ManagerPlan(
-            open=lambda: _memory(row, identity, clock, timing), memory=row
+            open=lambda: _memory(row, name.name, identity, clock, timing), memory=row
         )
     choice = LeaseChoice(
         store=name.store,
@@ -109,7 +126,7 @@ def _name(lease: str | None, *, on_kubernetes: bool) -> LeaseName:
 
 
 @asynccontextmanager
-async def _own(manager: OwnManager, identity: str) -> AsyncIterator[LeaseManager]:
+async def _own(manager: OwnManager, identity: str, lease: str) -> AsyncIterator[Opened]:
     made = manager
     if not hasattr(manager, "acquire"):
         made = manager(identity)
@@ -118,20 +135,20 @@ async def _own(manager: OwnManager, identity: str) -> AsyncIterator[LeaseManager
     else:
         opened = BoolLeaseManager(cast("BoolManager", made), identity=identity)
     try:
-        yield opened
+        yield Opened(manager=opened, lease=lease)
     finally:
         await opened.close()
 
 
 @asynccontextmanager
 async def _memory(
-    lease: MemoryLease, identity: str, clock: Clock, timing: Timing
-) -> AsyncIterator[LeaseManager]:
+    row: MemoryLease, lease: str, identity: str, clock: Clock, timing: Timing
+) -> AsyncIterator[Opened]:
     manager = InMemoryLeaseManager(
-        lease, identity=identity, clock=clock, lease_duration=timing.lease_duration
+        row, identity=identity, clock=clock, lease_duration=timing.lease_duration
     )
     try:
-        yield manager
+        yield Opened(manager=manager, lease=lease)
     finally:
         await manager.close()
 
@@ -143,8 +160,10 @@ async def _stored(
     clock: Clock,
     timing: Timing,
     lend: LendClient | None,
-) -> AsyncIterator[LeaseManager]:
+) -> AsyncIterator[Opened]:
     async with open_manager(
         choice, identity=identity, clock=clock, timing=timing, lend=lend
     ) as opened:
-        yield opened.manager
+        yield Opened(
+            manager=opened.manager, lease=opened.lease, namespace=opened.namespace
+        )

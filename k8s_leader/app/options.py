@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from k8s_leader.app.managers import OwnManager
 from k8s_leader.app.runtime import Runtime
@@ -16,6 +16,9 @@ from k8s_leader.errors import SettingsError
 from k8s_leader.observers.port import Observer
 from k8s_leader.runner.heartbeat import Heartbeat
 from k8s_leader.runner.term import Signal
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import CollectorRegistry
 
 __all__ = ["Options", "StopToken", "checked_interval", "timing_of"]
 
@@ -46,6 +49,8 @@ class Options(TypedDict, total=False):
             called in the application's loop. What it raises is logged, and only that.
         stop: set it to have the candidate leave.
         observers: told what happens, in the election's thread.
+        registry: of prometheus_client, to show the metrics on; candidates may share it.
+        http: ``":9090"`` or ``"127.0.0.1:0"``: serves probes, status, events, metrics.
         on_loss: ``"kill"``: a workload that ignores the end of its term ends with the
             process; ``"carry-on"``: it goes on, beside its successor.
         runtime: shares its connection and thread with other candidates.
@@ -69,6 +74,8 @@ class Options(TypedDict, total=False):
     on_leader_elected: Callable[[bool], object] | None
     stop: StopToken | None
     observers: Sequence[Observer]
+    registry: CollectorRegistry | None
+    http: str | None
     on_loss: Literal["kill", "carry-on"]
     runtime: Runtime | None
     kubeconfig: str | None

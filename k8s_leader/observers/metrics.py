@@ -8,6 +8,7 @@ no metric objects of its own, only what is counted elsewhere.
 from __future__ import annotations
 
 import platform
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from weakref import WeakKeyDictionary
@@ -31,6 +32,9 @@ __all__ = ["TallyCollector", "build", "export", "render"]
 
 _PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+_registering = threading.Lock()
+"""Candidates begin in threads of their own, on one registry perhaps."""
 
 _MAKE: dict[str, Callable[..., Metric]] = {
     "gauge": GaugeMetricFamily,
@@ -59,7 +63,9 @@ class TallyCollector(Collector):
         """
         Render this one no more: its candidate is over.
         """
-        self._tallies = tuple(other for other in self._tallies if other is not tally)
+        with _registering:
+            left = (other for other in self._tallies if other is not tally)
+            self._tallies = tuple(left)
 
     def describe(self) -> Iterable[Metric]:
         """
@@ -94,13 +100,14 @@ def export(tally: Tally, registry: CollectorRegistry) -> TallyCollector:
     Returns:
         The collector, to be told when the candidate is over.
     """
-    collectors = _collectors()
-    collector = collectors.get(registry)
-    if collector is None:
-        collector = TallyCollector()
-        registry.register(collector)
-        collectors[registry] = collector
-    collector.add(tally)
+    with _registering:
+        collectors = _collectors()
+        collector = collectors.get(registry)
+        if collector is None:
+            collector = TallyCollector()
+            registry.register(collector)
+            collectors[registry] = collector
+        collector.add(tally)
     return collector
 
 

@@ -56,13 +56,13 @@ def _bound(address: HttpAddress) -> socket.socket:
 def _refusal(setting: str, address: HttpAddress, error: OSError) -> SettingsError:
     if error.errno == errno.EADDRINUSE:
         allowed = "a free port; this one is in use"
-        fix = "choose another with --http :PORT, or --http off"
+        fix = f"choose another port ({setting} :PORT), or none ({setting} off)"
     elif error.errno == errno.EACCES:
         allowed = "a port that this user may listen on"
         fix = "use a port above 1023"
     else:
         allowed = f"an address of this machine ({os.strerror(error.errno or 0)})"
-        fix = "use --http :PORT for all addresses"
+        fix = f"use {setting} :PORT for all addresses"
     return SettingsError(setting, str(address), allowed=allowed, fix=fix)
 
 
