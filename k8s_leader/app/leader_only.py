@@ -19,7 +19,7 @@ from k8s_leader.errors import LeadershipLostError
 from k8s_leader.runner.daemon import is_async
 from k8s_leader.runner.term import Body, Term
 
-__all__ = ["LeaderOnly", "leader_only"]
+__all__ = ["LeaderOnly", "at_exit", "leader_only"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class LeaderOnly:
                 standing = self._standing
                 if standing is None or standing.pid != os.getpid():
                     self._standing = standing = Standing(self._lease, self._options)
-                    _at_exit(standing.close)
+                    at_exit(standing.close)
         return standing
 
     def stop(self) -> None:
@@ -148,7 +148,7 @@ class LeaderOnly:
         return awaited
 
 
-def _at_exit(close: Callable[[], None]) -> None:
+def at_exit(close: Callable[[], None]) -> None:
     """
     Call it when the main thread ends, while worker threads can still be asked.
 

@@ -17,7 +17,7 @@ from k8s_leader.app.options import Options
 from k8s_leader.runner.daemon import in_daemon, is_async, until_done
 from k8s_leader.runner.term import Term
 
-__all__ = ["run"]
+__all__ = ["run", "serve_terms"]
 
 
 def run(
@@ -40,14 +40,17 @@ def run(
     Raises:
         SettingsError: a setting cannot work; nothing was started.
     """
-    asyncio.run(_serve(serve, lease, options))
+    asyncio.run(serve_terms(serve, lease, options))
 
 
-async def _serve(
+async def serve_terms(
     serve: Callable[[Term], Awaitable[object] | object],
     lease: str | None,
     options: Options,
 ) -> None:
+    """
+    Do what :func:`run` does, inside a loop of the caller's.
+    """
     async with campaign(lease=lease, **options) as candidate:
         with _signals(candidate):
             async for term in candidate.terms():

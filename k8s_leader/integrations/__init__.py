@@ -1,0 +1,5 @@
+"""
+Other people's frameworks, each an optional extra.
+"""
+
+from __future__ import annotations
