@@ -30,6 +30,7 @@ commands:
   history          show the last changes of hands and why they came
   explain          show what timings mean: fail-over, outages, overlap
   rbac             print the Role and RoleBinding for a job
+  operator         release the leases of leaders whose containers died
   demo             watch candidates elect a leader on this machine
   config show      print each setting and where its value came from
   config validate  check the settings, start nothing
@@ -45,6 +46,7 @@ _READERS = {
     "history": ("history", "history"),
     "explain": ("explain", "explain"),
     "rbac": ("rbac", "rbac"),
+    "operator": ("operator", "operator"),
 }
 """Command → module and function, loaded when it is called."""
 _COMMANDS = ("run", *_READERS, "demo", "config", "version")

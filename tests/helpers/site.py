@@ -35,6 +35,7 @@ class Site:
     ) -> None:
         self.api, self.journal, self.lifeline = api, journal, lifeline
         self.namespace = api.create_namespace()
+        self.pod_spec: dict[str, Any] = {}  # what Pods have besides a container
         account = f"/api/v1/namespaces/{self.namespace}/serviceaccounts"
         api.request("POST", account, {"metadata": {"name": "default"}})
         token = api.service_account(
@@ -57,7 +58,10 @@ class Site:
                         k.replace("__", "/"): v for k, v in annotations.items()
                     },
                 },
-                "spec": {"containers": [{"name": "main", "image": "none"}]},
+                "spec": {
+                    "containers": [{"name": "main", "image": "none"}],
+                    **self.pod_spec,
+                },
             },
         )
         return str(made["metadata"]["uid"])
@@ -83,6 +87,25 @@ class Site:
 
     def pod(self, name: str) -> dict[str, Any]:
         return dict(self.api.request("GET", f"{self.pods}/{name}")["metadata"])
+
+    def report(self, pod: str, *, state: dict[str, Any]) -> None:
+        """
+        Write a Pod's status as the kubelet of its node does.
+        """
+        status = {
+            "name": "main",
+            "image": "none",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": state,
+        }
+        self.api.request(
+            "PATCH",
+            f"{self.pods}/{pod}/status",
+            {"status": {"containerStatuses": [status]}},
+            content_type="application/merge-patch+json",
+        )
 
     def role(self, name: str) -> str | None:
         return (self.pod(name).get("labels") or {}).get(ROLE)

@@ -78,12 +78,16 @@ def test_disabled_becomes_the_command(installed: Installed) -> None:
     assert done.returncode == 5
 
 
+NEED_AN_EXTRA = ["k8s_leader.operator.run"]
+
+
 def test_every_module_can_be_imported(installed: Installed) -> None:
     code = (
         "import importlib, json, pkgutil, k8s_leader\n"
         "names = [m.name for m in pkgutil.walk_packages("
         "k8s_leader.__path__, 'k8s_leader.')]\n"
         "names = [n for n in names if not n.endswith('__main__')]\n"
+        f"names = [n for n in names if n not in {NEED_AN_EXTRA!r}]\n"
         "[importlib.import_module(n) for n in names]\n"
         "print(json.dumps(names))"
     )

@@ -41,7 +41,7 @@ def lease(**notes: str | None) -> dict[str, Any]:
     }
 
 
-def terminated(message: str = f"{HOLDER}\n", **more: Any) -> dict[str, Any]:
+def terminated(message: str | None = f"{HOLDER}\n", **more: Any) -> dict[str, Any]:
     return {
         "terminated": {
             "exitCode": 137,

@@ -1,0 +1,113 @@
+"""
+The operator's process: kopf watches, our own client writes.
+
+It is run active/passive as any program is: ``k8s-leader run -- k8s-leader operator``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import kopf
+
+from k8s_leader.clock import Clock, SystemClock
+from k8s_leader.kube import KubeClient, KubeSettings
+from k8s_leader.leases.kubernetes import PREFIX
+from k8s_leader.observers.cluster.names import LEASE
+from k8s_leader.operator.releaser import Releaser
+from k8s_leader.operator.view import ClusterView, key_of
+
+__all__ = ["operate"]
+
+_MANAGED = {PREFIX + "managed": "true"}
+
+
+async def operate(
+    *, namespaces: Sequence[str] = (), liveness: str | None = None
+) -> None:
+    """
+    Run until told to stop by SIGTERM or SIGINT.
+
+    Args:
+        namespaces: where to act; none: in the whole cluster.
+        liveness: URL to answer liveness probes on; ``None``: no answer.
+
+    Raises:
+        SettingsError: no API server can be found, or what leads there is wrong.
+    """
+    clock = SystemClock()
+    async with KubeClient.connect(
+        KubeSettings(), environ=os.environ, clock=clock
+    ) as client:
+        await kopf.operator(
+            registry=handlers(client, clock=clock),
+            settings=_settings(),
+            standalone=True,  # the lease that runs us knows no second one
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            liveness_endpoint=liveness,
+        )
+
+
+def handlers(client: KubeClient, *, clock: Clock) -> kopf.OperatorRegistry:
+    """
+    Return what kopf calls for each change of a Lease or a Pod.
+
+    Args:
+        client: writes Leases; shared, and not closed here.
+        clock: of this machine.
+    """
+    registry = kopf.OperatorRegistry()
+    view = ClusterView()
+    releaser = Releaser(client.leases, view=view, clock=clock)
+    kopf.on.login(registry=registry)(_login)
+
+    @kopf.on.event("leases.coordination.k8s.io", labels=_MANAGED, registry=registry)
+    async def on_lease(event: kopf.RawEvent, **_: Any) -> None:
+        if _keep(view.leases, event):
+            await releaser.lease_changed(event["object"])
+
+    @kopf.on.event("pods", labels={LEASE: kopf.PRESENT}, registry=registry)
+    async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
+        if _keep(view.pods, event):
+            await releaser.pod_changed(key_of(event["object"]))
+
+    return registry
+
+
+def _keep(seen: dict[Any, Any], event: kopf.RawEvent) -> bool:
+    """
+    Bring the view up to date; return whether the object exists.
+    """
+    body = event["object"]
+    if event["type"] == "DELETED":
+        seen.pop(key_of(body), None)
+        return False
+    seen[key_of(body)] = body
+    return True
+
+
+def _login(**facts: Any) -> kopf.ConnectionInfo | None:
+    """
+    Find the API server where our own client does: in a kubeconfig, else in the Pod.
+    """
+    return kopf.login_with_kubeconfig(**facts) or kopf.login_with_service_account(
+        **facts
+    )
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True  # no right to watch namespaces and definitions
+    return settings
+
+
+def run(*, namespaces: Sequence[str] = (), liveness: str | None = None) -> None:
+    """
+    Run `operate` in an event loop of its own.
+    """
+    asyncio.run(operate(namespaces=namespaces, liveness=liveness))
