@@ -30,6 +30,7 @@ commands:
   history          show the last changes of hands and why they came
   explain          show what timings mean: fail-over, outages, overlap
   rbac             print the Role and RoleBinding for a job
+  doctor           check rights, clocks, speed, token, Lease and labels
   operator         release the leases of leaders whose containers died
   demo             watch candidates elect a leader on this machine
   config show      print each setting and where its value came from
@@ -39,17 +40,22 @@ commands:
 `k8s-leader COMMAND --help` tells the rest. A first try, on this machine:
   k8s-leader run --lease sqlite:/tmp/try.db -- sleep 60
 """
-_READERS = {
-    "status": ("status", "status"),
-    "list": ("list_leases", "list_leases"),
-    "watch": ("watch", "watch"),
-    "history": ("history", "history"),
-    "explain": ("explain", "explain"),
-    "rbac": ("rbac", "rbac"),
-    "operator": ("operator", "operator"),
+_MODULES = {
+    "run": "run",
+    "status": "status",
+    "list": "list_leases",
+    "watch": "watch",
+    "history": "history",
+    "explain": "explain",
+    "rbac": "rbac",
+    "doctor": "doctor",
+    "operator": "operator",
+    "demo": "demo",
+    "config": "config",
+    "version": "version",
 }
-"""Command → module and function, loaded when it is called."""
-_COMMANDS = ("run", *_READERS, "demo", "config", "version")
+"""Command → module, whose function of the same name is called."""
+_HIDDEN = {"elector": "elector", "--version": "version", "-V": "version"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,38 +101,15 @@ def _failed(message: str, status: int) -> int:
 
 def _command(argv: list[str]) -> Callable[[list[str]], int]:
     name = argv[0] if argv else ""
-    if name == "run":
-        from k8s_leader.cli.run import run
-
-        return run
-    if name == "elector":
-        from k8s_leader.cli.elector import elector
-
-        return elector
-    if name == "config":
-        from k8s_leader.cli.config import config
-
-        return config
-    if name in _READERS:
-        module, function = _READERS[name]
-        found: Callable[[list[str]], int] = getattr(
-            import_module(f"k8s_leader.cli.{module}"), function
-        )
-        return found
-    plain = {"demo": _demo, "version": _version, "--version": _version, "-V": _version}
-    helps = {"help": _help, "--help": _help, "-h": _help}
-    return {**plain, **helps}.get(name) or _unknown(name)
-
-
-def _version(argv: list[str]) -> int:
-    from k8s_leader.cli.version import version
-
-    return version(argv)
-
-
-def _demo(argv: list[str]) -> int:
-    status: int = import_module("k8s_leader.cli.demo").demo(argv)
-    return status
+    if name in {"help", "--help", "-h"}:
+        return _help
+    module = _MODULES.get(name) or _HIDDEN.get(name)
+    if module is None:
+        return _unknown(name)
+    found: Callable[[list[str]], int] = getattr(
+        import_module(f"k8s_leader.cli.{module}"), module
+    )
+    return found
 
 
 def _help(_argv: list[str]) -> int:
@@ -138,8 +121,8 @@ def _unknown(name: str) -> Callable[[list[str]], int]:
     from k8s_leader.settings.sources import did_you_mean
 
     said = f"there is no command {name!r}" if name else "no command was given"
-    hint = did_you_mean(name, _COMMANDS) or "."
-    fix = f"Fix: use one of {', '.join(_COMMANDS)}; see k8s-leader --help"
+    hint = did_you_mean(name, list(_MODULES)) or "."
+    fix = f"Fix: use one of {', '.join(_MODULES)}; see k8s-leader --help"
 
     def refuse(_argv: list[str]) -> int:
         return _failed(f"{said}{hint} {fix}", ExitCode.SETTINGS)

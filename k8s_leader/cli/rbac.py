@@ -17,7 +17,7 @@ from k8s_leader.errors import ExitCode, SettingsError
 from k8s_leader.kube.access import resolve
 from k8s_leader.settings import Settings
 
-__all__ = ["needs_of", "objects", "rbac"]
+__all__ = ["FEATURES", "kubernetes_lease", "needs_of", "objects", "rbac"]
 
 _DESCRIPTION = """\
 Print the Role and RoleBinding for a job, for `kubectl apply -f -`. Asks nobody.
@@ -34,7 +34,7 @@ _CODES = """\
 exit codes:
    0  it was printed
   78  the command line or a setting is wrong"""
-_FEATURES = ("lease-create", "pod-label", "pod-deletion-cost", "events")
+FEATURES = ("lease-create", "pod-label", "pod-deletion-cost", "events")
 _RBAC = "rbac.authorization.k8s.io"
 
 
@@ -79,7 +79,7 @@ def _parser() -> Parser:
         description=_DESCRIPTION,
         example=_EXAMPLE,
         codes=_CODES,
-        settings=("lease", "namespace", "kubernetes", *_FEATURES),
+        settings=("lease", "namespace", "kubernetes", *FEATURES),
     )
     parser.add_argument("--for", dest="job", choices=JOBS, default="candidate")
     parser.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml")
@@ -103,23 +103,34 @@ def needs_of(job: str, settings: Settings) -> Needs:
     Raises:
         SettingsError: a candidate without a Lease of Kubernetes.
     """
+    named = settings.election.lease is not None or job == "candidate"
+    lease = kubernetes_lease(settings) if named else None
+    cluster = settings.cluster
+    return Needs(
+        job=job,
+        lease=lease,
+        create=settings.election.lease_create,
+        marks=cluster.pod_label or cluster.pod_deletion_cost > 0,
+        events=cluster.events,
+    )
+
+
+def kubernetes_lease(settings: Settings) -> str:
+    """
+    Return the name of the Lease that the settings name.
+
+    Raises:
+        SettingsError: they name none, or one outside Kubernetes.
+    """
     lease = settings.election.lease
-    elsewhere = lease is not None and lease.store != "kubernetes"
-    if elsewhere or (lease is None and job == "candidate"):
+    if lease is None or lease.store != "kubernetes":
         raise SettingsError(
             "LEASE",
             lease and str(lease),
             allowed="a Lease of Kubernetes, as [NAMESPACE/]NAME",
             fix="name the Lease; only Kubernetes asks for rights",
         )
-    cluster = settings.cluster
-    return Needs(
-        job=job,
-        lease=lease.name if lease else None,
-        create=settings.election.lease_create,
-        marks=cluster.pod_label or cluster.pod_deletion_cost > 0,
-        events=cluster.events,
-    )
+    return lease.name
 
 
 def _namespace(settings: Settings) -> str:

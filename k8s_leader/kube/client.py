@@ -10,7 +10,7 @@ from typing import Any
 
 from k8s_leader.clock import Clock
 from k8s_leader.kube.access import Access, resolve
-from k8s_leader.kube.answers import Right, parse
+from k8s_leader.kube.answers import Answer, Right, parse
 from k8s_leader.kube.lease_api import LeaseApi
 from k8s_leader.kube.settings import KubeSettings
 from k8s_leader.kube.transport import Transport
@@ -122,6 +122,21 @@ class KubeClient:
             )
         finally:
             await calls.close()
+
+    async def probe(self, *, timeout: float) -> Answer:
+        """
+        Ask for the version of the API server, which everybody may, and return all.
+
+        Raises:
+            LeaseUnavailableError: there was no complete answer in time.
+        """
+        return await self._calls.call("GET", "/version", timeout=timeout)
+
+    async def authorization(self) -> str | None:
+        """
+        Return the Authorization header in use; secret. ``None``: there is none.
+        """
+        return (await self._access.tokens.current()).authorization
 
     async def request(
         self,
