@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,7 +16,7 @@ from k8s_leader.log import LogContext, configure
 __all__ = ["operator"]
 
 _USAGE = """\
-k8s-leader operator [--namespace NAME]... [--liveness URL] [flags]
+k8s-leader operator [--namespace NAME]... [flags]
 
 Watch the Leases labelled k8s-leader.io/managed=true and their Pods, and release a Lease
 at once when the kubelet reports that the container of its holder has ended. Runs on one
@@ -39,11 +40,6 @@ def operator(argv: Sequence[str]) -> int:
         metavar="NAME",
         help="where to act; may be repeated; without it: in the whole cluster",
     )
-    parser.add_argument(
-        "--liveness",
-        metavar="URL",
-        help="answer liveness probes there, such as http://0.0.0.0:8081/healthz",
-    )
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info"
@@ -61,7 +57,7 @@ def operator(argv: Sequence[str]) -> int:
             allowed="an installation that has kopf",
             fix="pip install 'k8s-leader[operator]'",
         ) from None
-    shell.run(namespaces=options.namespace, liveness=options.liveness)
+    asyncio.run(shell.operate(namespaces=options.namespace))
     return int(ExitCode.OK)
 
 

@@ -6,7 +6,6 @@ It is run active/passive as any program is: ``k8s-leader run -- k8s-leader opera
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -25,15 +24,12 @@ __all__ = ["operate"]
 _MANAGED = {PREFIX + "managed": "true"}
 
 
-async def operate(
-    *, namespaces: Sequence[str] = (), liveness: str | None = None
-) -> None:
+async def operate(*, namespaces: Sequence[str] = ()) -> None:
     """
     Run until told to stop by SIGTERM or SIGINT.
 
     Args:
         namespaces: where to act; none: in the whole cluster.
-        liveness: URL to answer liveness probes on; ``None``: no answer.
 
     Raises:
         SettingsError: no API server can be found, or what leads there is wrong.
@@ -48,7 +44,6 @@ async def operate(
             standalone=True,  # the lease that runs us knows no second one
             clusterwide=not namespaces,
             namespaces=namespaces,
-            liveness_endpoint=liveness,
         )
 
 
@@ -104,10 +99,3 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.scanning.disabled = True  # no right to watch namespaces and definitions
     return settings
-
-
-def run(*, namespaces: Sequence[str] = (), liveness: str | None = None) -> None:
-    """
-    Run `operate` in an event loop of its own.
-    """
-    asyncio.run(operate(namespaces=namespaces, liveness=liveness))

@@ -20,6 +20,7 @@ from tests.helpers.go_build import GoProgram
 __all__ = [
     "CHART",
     "MINIMAL",
+    "OPERATOR_CHART",
     "ROOT",
     "Helm",
     "HelmError",
@@ -30,6 +31,7 @@ __all__ = [
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "k8s-leader"
+OPERATOR_CHART = ROOT / "helm" / "k8s-leader-operator"
 Manifest = dict[str, Any]
 
 MINIMAL: Mapping[str, Any] = {

@@ -4,10 +4,7 @@ The operator beside real candidates on a real API server; the test is the kubele
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,58 +14,13 @@ import pytest
 from tests.helpers.candidate import Candidate, Journal, boot_time, wait_until
 from tests.helpers.cluster import ApiServer
 from tests.helpers.lifeline import Lifeline
+from tests.helpers.operator import RIGHTS, Operator
 from tests.helpers.site import NAME, Site
 
 pytestmark = [pytest.mark.kube, pytest.mark.slow]
 
 LONG = ("--lease-duration", "20s", "--safety-margin", "1.4s")
 """Nobody waits for the end of such a lease here."""
-
-RIGHTS = [
-    {
-        "apiGroups": ["coordination.k8s.io"],
-        "resources": ["leases"],
-        "verbs": ["get", "list", "watch", "update"],
-    },
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
-]
-
-
-class Operator:
-    """
-    One ``k8s-leader operator`` with no more rights than the chart gives it.
-    """
-
-    def __init__(self, site: Site, log: Path) -> None:
-        self._log = log
-        token = site.api.service_account(site.namespace, "operator", rules=RIGHTS)
-        argv = [sys.executable, "-m", "k8s_leader", "operator"]
-        argv += ["--namespace", site.namespace, "--log-level", "debug"]
-        with log.open("wb") as out:
-            self._popen = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env={
-                    **os.environ,
-                    "KUBECONFIG": str(
-                        site.api.kubeconfig(token, namespace=site.namespace)
-                    ),
-                },
-                cwd=Path(__file__).parents[3],
-            )
-        site.lifeline.add(self._popen.pid)
-
-    def said(self, text: str) -> bool:
-        return self.times(text) > 0
-
-    def times(self, text: str) -> int:
-        return self._log.read_text().count(text)
-
-    def stop(self) -> int:
-        self._popen.send_signal(signal.SIGTERM)
-        return self._popen.wait(30)
 
 
 @pytest.fixture
@@ -83,7 +35,13 @@ def site(api_server: ApiServer, journal: Journal, lifeline: Lifeline) -> Site:
 
 @pytest.fixture
 def operator(site: Site, tmp_path: Path) -> Iterator[Operator]:
-    running = Operator(site, tmp_path / "operator.log")
+    token = site.api.service_account(site.namespace, "operator", rules=RIGHTS)
+    running = Operator(
+        site.api.kubeconfig(token, namespace=site.namespace),
+        namespace=site.namespace,
+        log=tmp_path / "operator.log",
+        lifeline=site.lifeline,
+    )
     yield running
     assert running.stop() == 0
     assert not running.said("Traceback")

@@ -1,0 +1,127 @@
+"""
+The operator's chart: least rights, restricted Pods, two replicas, strict values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.helpers.cluster import ApiServer
+from tests.helpers.helm import OPERATOR_CHART, Helm, HelmError, Manifest, only
+from tests.helpers.objects import apply, create_service_account
+from tests.helpers.operator import RIGHTS
+
+pytestmark = pytest.mark.helm
+
+OWN_LEASE = [
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": ["demo-k8s-leader-operator"],
+        "verbs": ["get", "list", "watch", "update"],
+    }
+]
+
+
+def rendered(helm: Helm, values: dict[str, Any], *flags: str) -> list[Manifest]:
+    return helm.template(values, *flags, chart=OPERATOR_CHART)
+
+
+def rules(objects: list[Manifest]) -> dict[tuple[str, str | None], Any]:
+    return {
+        (body["kind"], body["metadata"].get("namespace")): body["rules"]
+        for body in objects
+        if body["kind"] in {"Role", "ClusterRole"}
+    }
+
+
+def test_it_has_the_rights_that_a_real_operator_was_tested_with(helm: Helm) -> None:
+    objects = rendered(helm, {}, "--namespace", "leaders")
+    assert rules(objects) == {
+        ("Role", "leaders"): OWN_LEASE,
+        ("ClusterRole", None): RIGHTS,
+    }
+
+
+def test_it_has_no_right_outside_the_namespaces_it_was_given(helm: Helm) -> None:
+    values = {"namespaces": ["shop", "billing"]}
+    objects = rendered(helm, values, "--namespace", "leaders")
+    assert rules(objects) == {
+        ("Role", "leaders"): OWN_LEASE,
+        ("Role", "shop"): RIGHTS,
+        ("Role", "billing"): RIGHTS,
+    }
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["args"][-2:] == ["--namespace=shop", "--namespace=billing"]
+
+
+def test_no_rights_and_no_account_where_others_make_them(helm: Helm) -> None:
+    values = {
+        "rbac": {"create": False},
+        "serviceAccount": {"create": False, "name": "mine"},
+    }
+    objects = rendered(helm, values)
+    kinds = {body["kind"] for body in objects}
+    assert kinds == {"Deployment", "Lease", "PodDisruptionBudget"}
+    spec = only(objects, "Deployment")["spec"]["template"]["spec"]
+    assert spec["serviceAccountName"] == "mine"
+
+
+def test_two_replicas_of_which_one_may_be_taken_away(helm: Helm) -> None:
+    objects = rendered(helm, {})
+    assert only(objects, "Deployment")["spec"]["replicas"] == 2
+    assert only(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    alone = rendered(helm, {"replicas": 1})
+    assert "PodDisruptionBudget" not in {body["kind"] for body in alone}
+
+
+@pytest.mark.kube
+def test_a_real_api_server_takes_every_object_and_the_restricted_level_the_pod(
+    helm4: Helm, api_server: ApiServer
+) -> None:
+    namespace = api_server.create_namespace()
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    api_server.request(
+        "PATCH",
+        f"/api/v1/namespaces/{namespace}",
+        {"metadata": {"labels": labels}},
+        content_type="application/merge-patch+json",
+    )
+    objects = rendered(helm4, {}, "--namespace", namespace)
+    named = rendered(helm4, {"namespaces": [namespace]}, "--namespace", namespace)
+    for body in objects + named:
+        apply(api_server, body, dry_run=True)
+    template = only(objects, "Deployment")["spec"]["template"]
+    account = template["spec"]["serviceAccountName"]
+    create_service_account(api_server, namespace, account)
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {**template["metadata"], "name": "pod", "namespace": namespace},
+        "spec": template["spec"],
+    }
+    apply(api_server, pod, dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"replica": 2}, "replica"),
+        ({"replicas": 0}, "replicas"),
+        ({"namespaces": "shop"}, "namespaces"),
+        ({"namespaces": ["Shop"]}, "namespaces"),
+        ({"image": {"digest": "sha256:12"}}, "digest"),
+        ({"log": {"level": "loud"}}, "level"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(
+    helm: Helm, values: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(HelmError, match=where):
+        rendered(helm, values)
+
+
+def test_it_can_be_a_subchart(helm4: Helm) -> None:
+    rendered(helm4, {"global": {"any": 1}, "enabled": True})

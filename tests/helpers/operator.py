@@ -1,0 +1,73 @@
+"""
+A real `k8s-leader operator` beside an API server of a test.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.helpers.lifeline import Lifeline
+
+__all__ = ["RIGHTS", "Operator"]
+
+RIGHTS = [
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "verbs": ["get", "list", "watch", "update"],
+    },
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+]
+"""All that it needs; its chart gives the same."""
+
+
+class Operator:
+    """
+    One operator for one namespace.
+
+    Args:
+        kubeconfig: of an account with `RIGHTS`.
+        namespace: where it acts.
+        log: where its output goes.
+        lifeline: ends it with the test run.
+    """
+
+    def __init__(
+        self, kubeconfig: Path, *, namespace: str, log: Path, lifeline: Lifeline
+    ) -> None:
+        self._log = log
+        argv = [sys.executable, "-m", "k8s_leader", "operator"]
+        argv += ["--namespace", namespace, "--log-level", "debug"]
+        with log.open("wb") as out:
+            self._popen = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+                cwd=Path(__file__).parents[2],
+            )
+        lifeline.add(self._popen.pid)
+
+    def said(self, text: str) -> bool:
+        """
+        Tell whether it logged a text.
+        """
+        return self.times(text) > 0
+
+    def times(self, text: str) -> int:
+        """
+        Return how often it logged a text.
+        """
+        return self._log.read_text().count(text)
+
+    def stop(self) -> int:
+        """
+        Stop it as a guard does, and return its exit status.
+        """
+        self._popen.send_signal(signal.SIGTERM)
+        return self._popen.wait(30)
