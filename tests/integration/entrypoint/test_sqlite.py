@@ -101,16 +101,17 @@ def _take_over_from_a_frozen_elector(
             wait_until(lambda: "the leader is" in b.text())
             wait_until(lambda: _freeze_elector(a) and len(journal.tokens()) == 2)
             b.stop()
+        _freeze_elector(a, signal.SIGCONT)  # or its guard waits for it to say goodbye
 
 
-def _freeze_elector(candidate: Candidate) -> bool:
+def _freeze_elector(candidate: Candidate, number: int = signal.SIGSTOP) -> bool:
     """
     Stop whichever elector the guard has now: a frozen one is replaced.
     """
     elector = candidate.elector
     if elector is not None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(elector, signal.SIGSTOP)
+            os.kill(elector, number)
     return True
 
 

@@ -52,7 +52,7 @@ def test_s5_the_whole_tree_is_dead_before_it_is_called_gone(
     told = boot_time()
     elector.stop(budget=0.0)
     gone = elector.expect("gone")
-    assert gone["now"] - told < 2.0
+    assert gone["now"] - told < 10.0  # 0.1 s on a quiet machine; no deadline is near
     assert guard.survivors() == []
     elector.exit(0)
     assert guard.wait() == (4 if kind == "orphans" else 137)
