@@ -18,7 +18,7 @@ from k8s_leader.election.record import Record
 from k8s_leader.errors import LeaseUnavailableError, SettingsError
 from k8s_leader.leases import sqlite
 from k8s_leader.leases.port import Sighting
-from k8s_leader.leases.sqlite import SqliteStore
+from k8s_leader.leases.sqlite import SqliteStore, glance
 
 MOUNTS = """\
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -157,6 +157,40 @@ async def test_a_database_that_is_broken_behind_its_header_is_refused(
     path.write_bytes(path.read_bytes()[:100] + bytes(range(256)) * 31)
     with pytest.raises(SettingsError, match="not a SQLite database"):
         SqliteStore(path, name="job", timeout=0.01)
+
+
+async def test_a_glance_sees_the_record_and_writes_nothing(
+    path: Path, store: SqliteStore
+) -> None:
+    assert glance(path, name="job") is None
+    stored = await store.create(Record(holder="a"))
+    before = path.read_bytes()
+    assert glance(path, name="job") == stored
+    assert glance(path, name="other") is None
+    assert path.read_bytes() == before
+
+
+def test_a_glance_at_what_holds_no_lease_makes_none(path: Path) -> None:
+    assert glance(path, name="job") is None
+    assert not path.exists()
+    with other(path) as database:
+        database.execute("CREATE TABLE x (y)")
+    assert glance(path, name="job") is None
+
+
+def test_a_glance_says_what_is_wrong_with_a_file(path: Path) -> None:
+    path.write_text("this is no database, but long enough to be one")
+    with pytest.raises(SettingsError, match="not a SQLite database"):
+        glance(path, name="job")
+
+
+def test_a_glance_at_a_locked_file_is_an_outage(path: Path) -> None:
+    with other(path) as database:
+        database.execute("CREATE TABLE x (y)")
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LeaseUnavailableError, match="locked"):
+            glance(path, name="job")
 
 
 @pytest.mark.parametrize(

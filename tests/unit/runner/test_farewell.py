@@ -18,9 +18,11 @@ class Told:
         self.stops: list[tuple[str, float]] = []
         self.told = asyncio.Event()
 
-    def start(self, grant: Grant, held: Held) -> None: ...
+    def start(self, grant: Grant, held: Held) -> None:
+        self.grants = [grant]
 
-    def extend(self, grant: Grant) -> None: ...
+    def extend(self, grant: Grant) -> None:
+        self.grants.append(grant)
 
     def stop(self, *, why: str, budget: float) -> None:
         self.stops.append((why, budget))
@@ -85,3 +87,16 @@ async def test_a_loss_during_the_farewell_overtakes_it() -> None:
     outer.stop(why="stolen", budget=0.0)
     await asyncio.sleep(0.01)
     assert inner.stops == [("stolen", 0.0)]
+
+
+async def test_what_is_no_stop_reaches_the_workload_as_it_is() -> None:
+    inner = Told()
+
+    async def farewell() -> None: ...
+
+    outer = WorkloadWithFarewell(inner, farewell=farewell, is_orderly=lambda: True)
+    grant = Grant(token=7, sent=0.0, stop_at=10.0, until=13.0)
+    later = Grant(token=7, sent=3.0, stop_at=13.0, until=16.0)
+    outer.start(grant, Held(token=7))
+    outer.extend(later)
+    assert inner.grants == [grant, later]

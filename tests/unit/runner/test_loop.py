@@ -32,7 +32,13 @@ from k8s_leader.leases.port import (
     Shortened,
     StillHeld,
 )
-from k8s_leader.observers.port import Notice, PauseSeen, RequestDone, StateChanged
+from k8s_leader.observers.port import (
+    GrantMoved,
+    Notice,
+    PauseSeen,
+    RequestDone,
+    StateChanged,
+)
 from k8s_leader.runner.loop import ElectionLoop
 
 TIMING = Timing.derive(60.0, renew_every=0.01, retry_period=0.01, request_timeout=5.0)
@@ -270,6 +276,20 @@ async def test_a_renewal_that_fails_is_tried_again(candidacy: Candidacy) -> None
         "TimeoutError",
         None,
     ]
+
+
+async def test_s16_a_term_that_runs_already_is_renewed_and_not_started_again(
+    candidacy: Candidacy,
+) -> None:
+    grant = TIMING.grant(token=7, sent=SystemClock().now())
+    resume = ev.Resume(grant=grant, timing=TIMING)
+    running = asyncio.create_task(candidacy.loop.run(first=resume))
+    await candidacy.until(lambda: candidacy.errors("renew"))
+    candidacy.loop.report(ev.Stop())
+    await asyncio.wait_for(running, 20)
+    assert candidacy.notices[0] == GrantMoved(grant=grant)
+    assert "start" not in candidacy.commands
+    assert "acquire" not in candidacy.lease.asked
 
 
 async def test_the_store_is_given_the_pause_that_it_asks_for(
