@@ -113,7 +113,7 @@ def lead(
     *,
     lease: str | None = None,
     liveness_endpoint: str | None = None,
-    registry: kopf.OperatorRegistry | None = None,
+    kopf_registry: kopf.OperatorRegistry | None = None,
     **options: Unpack[Options],
 ) -> None:
     """
@@ -128,11 +128,11 @@ def lead(
     Args:
         lease: as for :func:`k8s_leader.campaign`.
         liveness_endpoint: what ``kopf run --liveness`` was given; answered on standby.
-        registry: where the startup handler goes; kopf's default one.
+        kopf_registry: where the startup handler goes; kopf's default one.
         **options: as for :func:`k8s_leader.campaign`.
     """
 
-    @kopf.on.startup(id="k8s-leader", registry=registry)
+    @kopf.on.startup(id="k8s-leader", registry=kopf_registry)
     async def wait_for_leadership(**_: Any) -> None:
         try:
             standing = Standing(lease, options)

@@ -21,7 +21,7 @@ from k8s_leader.leases.memory import MemoryLease, MemoryStore
 from k8s_leader.leases.port import RecordStore
 from k8s_leader.leases.recorded import RecordedLeaseManager
 from k8s_leader.leases.sqlite import SqliteStore
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 
 __all__ = ["Backend", "MakeStore", "kubernetes", "memory", "sqlite"]
 

@@ -25,7 +25,7 @@ from k8s_leader.election.record import TermId
 from k8s_leader.errors import LeaseConflictError, LeaseUnavailableError
 from k8s_leader.leases.custom import BoolLeaseManager, BoolManager
 from k8s_leader.leases.port import Held, Refused, StillHeld
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 
 _NO_PG = (
     "no PostgreSQL: initdb and postgres are neither on PATH nor where Debian has them"

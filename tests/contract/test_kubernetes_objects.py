@@ -18,7 +18,7 @@ from k8s_leader.kube.settings import KubeSettings
 from k8s_leader.leases.kubernetes import KubernetesStore, parse, spell
 from k8s_leader.leases.port import Held, StillHeld
 from k8s_leader.leases.recorded import RecordedLeaseManager
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 from tests.helpers.fake_kube import FakeKube
 
 KEY = "default/job"

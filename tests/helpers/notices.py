@@ -12,7 +12,7 @@ from k8s_leader.election.timing import Timing
 from k8s_leader.observers.port import GrantMoved, RequestDone, StateChanged
 from k8s_leader.observers.status import Candidacy, Status
 from k8s_leader.observers.tally import Tally
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 
 if TYPE_CHECKING:
     from k8s_leader.observers.port import Notice, Operation

@@ -11,6 +11,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
+NEED_AN_EXTRA = [
+    "k8s_leader.integrations.kopf",
+    "k8s_leader.operator.run",
+    "k8s_leader.testing.plugin",
+]
+"""Modules that import what an installation without extras does not have."""
+
 
 def clean_environ() -> dict[str, str]:
     """

@@ -10,7 +10,13 @@ import zipfile
 from email.parser import Parser
 from pathlib import Path
 
-from tests.packaging.conftest import ROOT, Built, Installed, clean_environ
+from tests.packaging.conftest import (
+    NEED_AN_EXTRA,
+    ROOT,
+    Built,
+    Installed,
+    clean_environ,
+)
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -76,9 +82,6 @@ def test_the_module_is_the_same_command(installed: Installed) -> None:
 def test_disabled_becomes_the_command(installed: Installed) -> None:
     done = installed.run("k8s-leader", "run", "--disabled", "--", "sh", "-c", "exit 5")
     assert done.returncode == 5
-
-
-NEED_AN_EXTRA = ["k8s_leader.operator.run"]
 
 
 def test_every_module_can_be_imported(installed: Installed) -> None:

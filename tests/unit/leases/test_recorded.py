@@ -20,7 +20,7 @@ from k8s_leader.errors import LeaseConflictError, LeaseUnavailableError
 from k8s_leader.leases.memory import MemoryLease, MemoryStore
 from k8s_leader.leases.port import Held, Refused, Sighted, Sighting, StillHeld
 from k8s_leader.leases.recorded import RecordedLeaseManager
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 
 Fault = Callable[[], Awaitable[Stored]]
 

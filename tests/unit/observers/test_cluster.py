@@ -29,7 +29,7 @@ from k8s_leader.observers.cluster.names import DELETION_COST, HISTORY, ROLE, lab
 from k8s_leader.observers.cluster.notes import LeaseNotes, read_history
 from k8s_leader.observers.cluster.pod_role import Marks, Pace, PodRole
 from k8s_leader.observers.port import StateChanged, WorkloadStarted
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 
 POD = PodRef(namespace="ns", name="a", uid="u")
 QUICK = Pace(

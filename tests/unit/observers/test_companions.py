@@ -15,7 +15,7 @@ from k8s_leader.observers.command import run_command
 from k8s_leader.observers.health import Check, Health, Pace, exec_check, file_check
 from k8s_leader.observers.hooks import Hooks
 from k8s_leader.observers.port import StateChanged, WorkloadStarted
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 
 STARTED = WorkloadStarted(token=1, pid=2)
 

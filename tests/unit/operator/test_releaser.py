@@ -18,7 +18,7 @@ from k8s_leader.observers.cluster.notes import read_history
 from k8s_leader.operator import releaser as module
 from k8s_leader.operator.releaser import Releaser
 from k8s_leader.operator.view import ClusterView
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 from tests.unit.operator.objects import HOLDER, RUNNING, lease, pod, terminated
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from k8s_leader.guard import linux
 from k8s_leader.runner.hardstop import WatchdogThread, hard_stop
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from k8s_leader.leases.port import Held
 from k8s_leader.runner import inprocess
 from k8s_leader.runner.inprocess import LAST_WORDS, InProcessWorkload
 from k8s_leader.runner.term import Term
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 
 NOW = 1000.0
 HELD = Held(token=7)

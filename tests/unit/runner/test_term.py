@@ -12,7 +12,7 @@ import pytest
 from k8s_leader.election.grant import Grant
 from k8s_leader.errors import LeadershipLostError
 from k8s_leader.runner.term import Body, Signal, Term
-from tests.helpers.clock import FakeClock
+from k8s_leader.testing.clock import FakeClock
 
 
 class Owner:

@@ -14,12 +14,12 @@ import pytest
 
 from k8s_leader.errors import SettingsError
 from k8s_leader.settings import HttpAddress
+from k8s_leader.testing.clock import FakeClock
 from k8s_leader.web.door import Door
 from k8s_leader.web.health import Pulse
 from k8s_leader.web.listen import listen, url_of
 from k8s_leader.web.server import HttpServer
 from tests.helpers.candidate import wait_until
-from tests.helpers.clock import FakeClock
 from tests.helpers.http import ask
 from tests.unit.web.conftest import Serve, Served
 
