@@ -1,0 +1,190 @@
+"""
+A real Prometheus watches candidates on a real API server: stopped, killed and frozen.
+
+The alerts are those of the chart, with all waiting times 30 times shorter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from k8s_leader.guard.descent import state
+from tests.helpers.candidate import Candidate, Journal, wait_until
+from tests.helpers.http import free_port
+from tests.helpers.prometheus import Prometheus, quicker
+from tests.helpers.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.helpers.cluster import ApiServer
+    from tests.helpers.lifeline import Lifeline
+
+pytestmark = [pytest.mark.kube, pytest.mark.slow]
+
+FILES = Path(__file__).resolve().parents[3] / "helm" / "k8s-leader" / "files"
+DASHBOARD: dict[str, Any] = json.loads((FILES / "dashboard.json").read_text())
+LEADERS = "sum(k8s_leader_is_leader)"
+
+
+@pytest.fixture
+def prometheus() -> str:
+    found = shutil.which("prometheus")
+    if found is None:
+        reason = "no prometheus: install Debian's package of that name"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    return found
+
+
+class Story(ExitStack[None]):
+    """
+    Three candidates and the Prometheus that scrapes them.
+    """
+
+    def __init__(self, site: Site, ports: dict[str, int]) -> None:
+        super().__init__()
+        self.site = site
+        self.ports = ports
+        self.running: dict[str, Candidate] = {}
+
+    def begin(self, name: str) -> Candidate:
+        """
+        Start a candidate whose metrics are at its own port.
+        """
+        flags = ("--http", f"127.0.0.1:{self.ports[name]}")
+        one = self.site.candidate(f"{name}-{len(self.site.journal.tokens())}", *flags)
+        self.running[name] = self.enter_context(one)
+        return one
+
+    def leader(self) -> Candidate:
+        """
+        Return the one whose workload runs.
+        """
+        found = [c for c in self.running.values() if c.leads(self.site.journal)]
+        return found[0]
+
+
+def test_alerts_and_dashboard_tell_what_happened(
+    prometheus: str,
+    api_server: ApiServer,
+    journal: Journal,
+    lifeline: Lifeline,
+    tmp_path: Path,
+) -> None:
+    site = Site(api_server, journal, lifeline)
+    story = Story(site, {name: free_port() for name in "abc"})
+    rules = quicker((FILES / "rules.yaml").read_text(), times=30)
+    server = Prometheus(
+        prometheus, tmp_path, targets=story.ports, rules=rules, lifeline=lifeline
+    )
+    with server as seen:
+        with story:
+            begin = time.time()
+            for name in story.ports:
+                story.begin(name)
+            _settled(seen, candidates=3)
+            _stop_gracefully(story, seen)
+            _kill(story, seen)
+            _freeze(story, seen)
+            end = time.time()
+        _each_panel_has_something_to_show(seen, begin, end)
+        fired = seen.range('ALERTS{alertstate="firing"}', start=begin, end=end)
+    names = {series["metric"]["alertname"] for series in fired}
+    assert "K8sLeaderMultipleLeaders" not in names
+    assert journal.most_at_once() == 1
+
+
+def _settled(seen: Prometheus, *, candidates: int) -> None:
+    """
+    Wait until Prometheus sees one leader, all candidates, and nothing to alert of.
+    """
+
+    def is_so() -> bool:
+        there = seen.ask("count(k8s_leader_is_leader)")
+        leading = seen.ask(LEADERS)
+        return (
+            _number(there) == candidates and _number(leading) == 1 and not seen.firing()
+        )
+
+    wait_until(is_so, timeout=90.0, why=f"{candidates} are there and all is well")
+
+
+def _stop_gracefully(story: Story, seen: Prometheus) -> None:
+    before = time.time()
+    story.leader().stop()
+    _settled(seen, candidates=2)
+    fired = seen.range('ALERTS{alertstate="firing"}', start=before, end=time.time())
+    alerts = {series["metric"]["alertname"] for series in fired}
+    assert "K8sLeaderNoLeader" not in alerts  # a hand-over is no gap
+
+
+def _kill(story: Story, seen: Prometheus) -> None:
+    leader = story.leader()
+    leader.send(signal.SIGKILL)
+    wait_until(lambda: "K8sLeaderNoLeader" in seen.firing(), why="nobody leads")
+    wait_until(lambda: "K8sLeaderNoLeader" not in seen.firing(), why="somebody leads")
+    assert _number(seen.ask(LEADERS)) == 1
+    wait_until(lambda: "K8sLeaderNoStandby" in seen.firing(), why="one is alone")
+    for name, one in story.running.copy().items():
+        if not one.is_running:
+            story.begin(name)
+    _settled(seen, candidates=3)
+
+
+def _freeze(story: Story, seen: Prometheus) -> None:
+    leader = story.leader()
+    elector = leader.elector
+    assert elector is not None
+    os.kill(elector, signal.SIGSTOP)
+    leader.send(signal.SIGSTOP)
+    wait_until(lambda: "K8sLeaderNoLeader" in seen.firing(), why="nobody answers")
+    wait_until(lambda: "K8sLeaderNoLeader" not in seen.firing(), why="another leads")
+    wait_until(lambda: not leader.leads(story.site.journal), why="its workload runs")
+    with_it = _number(seen.ask("count(k8s_leader_is_leader)"))
+    assert with_it == 2  # what is frozen is not scraped
+    os.kill(elector, signal.SIGCONT)
+    wait_until(lambda: not state(elector), why="it buried the guard")
+
+
+def _number(found: list[dict[str, Any]]) -> float | None:
+    return float(found[0]["value"][1]) if found else None
+
+
+def _queries() -> Iterator[tuple[str, str]]:
+    variables = {
+        '"$namespace"': '".*"',
+        '"$lease"': '".*"',
+        "$__rate_interval": "5s",
+        "$__range": "5m",
+    }
+    for panel in DASHBOARD["panels"]:
+        for target in panel["targets"]:
+            query = target["expr"]
+            for name, value in variables.items():
+                query = query.replace(name, value)
+            yield panel["title"], query
+
+
+def _each_panel_has_something_to_show(
+    seen: Prometheus, begin: float, end: float
+) -> None:
+    found = {
+        (title, query): seen.range(query, start=begin, end=end)
+        for title, query in _queries()
+    }
+    assert [asked for asked, series in found.items() if not series] == []
+    keep = os.environ.get("K8S_LEADER_TEST_STORY")  # for docs/draw_story.py
+    if keep:
+        story = [[*asked, series] for asked, series in found.items()]
+        Path(keep).write_text(json.dumps(story))
