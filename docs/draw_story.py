@@ -3,7 +3,7 @@ Draw docs/prometheus.svg: what Prometheus saw of leaders that stop, die and free
 
 The numbers are kept by the test of it:
 
-    K8S_LEADER_TEST_STORY=story.json python -m pytest tests/integration/observed
+    STORY_FILE=story.json python -m pytest tests/integration/observed
     python docs/draw_story.py story.json
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 PICTURE = Path(__file__).with_name("prometheus.svg")
 PANELS = ("Leaders", "Candidates", "Who leads", "Grant left", "Fencing token")
-WIDTH, HEIGHT, LEFT, GAP = 720, 70, 120, 22
+WIDTH, HEIGHT, LEFT, GAP = 720, 70, 150, 22
 LONGEST_STEP = 0.75
 """Seconds between two points of one line; more is a gap in what was scraped."""
 COLOURS = ("#0b6e4f", "#c1440e", "#2b59c3", "#8a5a00", "#7a3b8f", "#555555")
@@ -59,7 +59,7 @@ def panel(
     most = max((value for line in drawn for _, value in line), default=1.0) or 1.0
     bottom = top + HEIGHT
     yield f'<text x="8" y="{top + 14}" font-weight="bold">{title}</text>'
-    yield f'<text x="{LEFT - 6}" y="{top + 10}" text-anchor="end">{most:g}</text>'
+    yield f'<text x="{LEFT - 6}" y="{top + 10}" text-anchor="end">{most:.3g}</text>'
     yield f'<text x="{LEFT - 6}" y="{bottom}" text-anchor="end">0</text>'
     yield f'<path d="M{LEFT} {bottom}H{LEFT + WIDTH}" stroke="#bbb"/>'
     for number, line in enumerate(drawn):

@@ -6,6 +6,7 @@ The alerts are those of the chart, with all waiting times 30 times shorter.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from k8s_leader.election.orders import STEP_DOWN
 from k8s_leader.guard.descent import state
 from tests.helpers.candidate import Candidate, Journal, wait_until
 from tests.helpers.http import free_port
 from tests.helpers.prometheus import Prometheus, quicker
-from tests.helpers.site import Site
+from tests.helpers.site import NAME, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +96,8 @@ def test_alerts_and_dashboard_tell_what_happened(
             for name in story.ports:
                 story.begin(name)
             _settled(seen, candidates=3)
+            _step_down(story)
+            _settled(seen, candidates=3)
             _stop_gracefully(story, seen)
             _kill(story, seen)
             _freeze(story, seen)
@@ -110,14 +114,28 @@ def _settled(seen: Prometheus, *, candidates: int) -> None:
     Wait until Prometheus sees one leader, all candidates, and nothing to alert of.
     """
 
-    def is_so() -> bool:
+    def found() -> tuple[float | None, float | None, set[str]]:
         there = seen.ask("count(k8s_leader_is_leader)")
-        leading = seen.ask(LEADERS)
-        return (
-            _number(there) == candidates and _number(leading) == 1 and not seen.firing()
-        )
+        return _number(there), _number(seen.ask(LEADERS)), seen.firing()
 
-    wait_until(is_so, timeout=90.0, why=f"{candidates} are there and all is well")
+    wanted = (candidates, 1, set[str]())
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: found() == wanted, timeout=90.0)
+    assert found() == wanted
+
+
+def _step_down(story: Story) -> None:
+    """
+    Have the leader leave and live on: it can tell of its end at later scrapes.
+    """
+    leader, site = story.leader(), story.site
+    site.api.request(
+        "PATCH",
+        site.api.lease_path(site.namespace, NAME),
+        {"metadata": {"annotations": {STEP_DOWN: "true"}}},
+        content_type="application/merge-patch+json",
+    )
+    wait_until(lambda: not leader.leads(site.journal), why="another leads")
 
 
 def _stop_gracefully(story: Story, seen: Prometheus) -> None:
@@ -184,7 +202,7 @@ def _each_panel_has_something_to_show(
         for title, query in _queries()
     }
     assert [asked for asked, series in found.items() if not series] == []
-    keep = os.environ.get("K8S_LEADER_TEST_STORY")  # for docs/draw_story.py
+    keep = os.environ.get("STORY_FILE")  # for docs/draw_story.py
     if keep:
         story = [[*asked, series] for asked, series in found.items()]
         Path(keep).write_text(json.dumps(story))
