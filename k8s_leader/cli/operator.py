@@ -40,6 +40,11 @@ def operator(argv: Sequence[str]) -> int:
         metavar="NAME",
         help="where to act; may be repeated; without it: in the whole cluster",
     )
+    parser.add_argument(
+        "--no-janitor",
+        action="store_true",
+        help="leave the labels of Pods that lead no more (needs no patch on pods)",
+    )
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info"
@@ -57,7 +62,9 @@ def operator(argv: Sequence[str]) -> int:
             allowed="an installation that has kopf",
             fix="pip install 'k8s-leader[operator]'",
         ) from None
-    asyncio.run(shell.operate(namespaces=options.namespace))
+    asyncio.run(
+        shell.operate(namespaces=options.namespace, tidies=not options.no_janitor)
+    )
     return int(ExitCode.OK)
 
 

@@ -50,18 +50,23 @@ class PodApi:
         labels: Mapping[str, str | None],
         annotations: Mapping[str, str | None],
         timeout: float,
+        version: str | None = None,
     ) -> dict[str, Any]:
         """
         Set labels and annotations of one Pod (``None`` removes); return the Pod.
 
+        With a ``version`` only that very state of the Pod is changed.
         A patch that changes nothing is not written to the store by the API server.
 
         Raises:
-            LeaseConflictError: the Pod of this name has another uid.
+            LeaseConflictError: the Pod of this name has another uid, or was written
+                since that version.
             LeaseNotFoundError: there is none.
             LeaseError: the one that fits.
         """
         metadata: dict[str, Any] = {"uid": pod.uid}
+        if version is not None:
+            metadata["resourceVersion"] = version
         if labels:
             metadata["labels"] = dict(labels)
         if annotations:

@@ -14,8 +14,10 @@ import kopf
 
 from k8s_leader.clock import Clock, SystemClock
 from k8s_leader.kube import KubeClient, KubeSettings
+from k8s_leader.kube.pods import PodApi
 from k8s_leader.leases.kubernetes import PREFIX
 from k8s_leader.observers.cluster.names import LEASE
+from k8s_leader.operator.janitor import Janitor
 from k8s_leader.operator.releaser import Releaser
 from k8s_leader.operator.view import ClusterView, key_of
 
@@ -24,12 +26,13 @@ __all__ = ["operate"]
 _MANAGED = {PREFIX + "managed": "true"}
 
 
-async def operate(*, namespaces: Sequence[str] = ()) -> None:
+async def operate(*, namespaces: Sequence[str] = (), tidies: bool = True) -> None:
     """
     Run until told to stop by SIGTERM or SIGINT.
 
     Args:
         namespaces: where to act; none: in the whole cluster.
+        tidies: whether marks are taken off Pods that lead no more.
 
     Raises:
         SettingsError: no API server can be found, or what leads there is wrong.
@@ -39,7 +42,7 @@ async def operate(*, namespaces: Sequence[str] = ()) -> None:
         KubeSettings(), environ=os.environ, clock=clock
     ) as client:
         await kopf.operator(
-            registry=handlers(client, clock=clock),
+            registry=handlers(client, clock=clock, tidies=tidies),
             settings=_settings(),
             standalone=True,  # the lease that runs us knows no second one
             clusterwide=not namespaces,
@@ -47,28 +50,36 @@ async def operate(*, namespaces: Sequence[str] = ()) -> None:
         )
 
 
-def handlers(client: KubeClient, *, clock: Clock) -> kopf.OperatorRegistry:
+def handlers(
+    client: KubeClient, *, clock: Clock, tidies: bool
+) -> kopf.OperatorRegistry:
     """
     Return what kopf calls for each change of a Lease or a Pod.
 
     Args:
-        client: writes Leases; shared, and not closed here.
+        client: writes Leases and Pods; shared, and not closed here.
         clock: of this machine.
+        tidies: whether marks are taken off Pods that lead no more.
     """
     registry = kopf.OperatorRegistry()
     view = ClusterView()
     releaser = Releaser(client.leases, view=view, clock=clock)
+    janitor = Janitor(PodApi(client), client.leases, view=view) if tidies else None
     kopf.on.login(registry=registry)(_login)
 
     @kopf.on.event("leases.coordination.k8s.io", labels=_MANAGED, registry=registry)
     async def on_lease(event: kopf.RawEvent, **_: Any) -> None:
         if _keep(view.leases, event):
             await releaser.lease_changed(event["object"])
+            if janitor is not None:
+                await janitor.lease_changed(event["object"])
 
     @kopf.on.event("pods", labels={LEASE: kopf.PRESENT}, registry=registry)
     async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
         if _keep(view.pods, event):
             await releaser.pod_changed(key_of(event["object"]))
+            if janitor is not None:
+                await janitor.pod_changed(key_of(event["object"]))
 
     return registry
 

@@ -57,6 +57,14 @@ def test_it_has_no_right_outside_the_namespaces_it_was_given(helm: Helm) -> None
     assert container["args"][-2:] == ["--namespace=shop", "--namespace=billing"]
 
 
+def test_without_the_janitor_it_may_only_read_pods(helm: Helm) -> None:
+    objects = rendered(helm, {"janitor": {"enabled": False}})
+    (_, pods) = rules(objects)["ClusterRole", None]
+    assert pods["verbs"] == ["list", "watch"]
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "--no-janitor" in container["args"]
+
+
 def test_no_rights_and_no_account_where_others_make_them(helm: Helm) -> None:
     values = {
         "rbac": {"create": False},

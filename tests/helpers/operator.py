@@ -20,7 +20,7 @@ RIGHTS = [
         "resources": ["leases"],
         "verbs": ["get", "list", "watch", "update"],
     },
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
 ]
 """All that it needs; its chart gives the same."""
 

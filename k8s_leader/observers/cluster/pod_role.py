@@ -91,11 +91,13 @@ class Marks:
         """
         if not self.role:
             return {}
-        facts = {
+        facts: dict[str, str | int] = {
             "identity": self.identity,
             "lease": f"{self.namespace}/{self.lease}",
             "version": self.version,
         }
+        if self.deletion_cost:
+            facts["deletion_cost"] = self.deletion_cost
         return {CANDIDATE: json.dumps(facts)}
 
 
