@@ -51,6 +51,9 @@ TAIL = """\
 | the command's own | it ended by itself and `--on-exit` is `exit`, or a stop was asked for; codes in `--success-exit-codes` become 0 | |
 | 128 + n | signal n ended the command | |
 | 0 | stopped before it ever led | |
+| 1 | `doctor`: at least one check failed | its fix is printed |
+| 66 | commands for people: there is no such lease | name another; `k8s-leader list -A` |
+| 69 | commands for people: the API server does not answer | try again; `k8s-leader doctor` |
 | 70 | internal error: a bug | report it with the log |
 | 75 | `--wait-timeout` passed without leadership | retry; see who leads |
 | 77 | the API server forbids a request | add the rule that is printed to the Role |

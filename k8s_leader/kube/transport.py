@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -242,7 +243,9 @@ class Transport:
         quoted = isinstance(
             error, (aiohttp.ClientConnectorError, _NotSentTwiceError)
         ) and not isinstance(error, aiohttp.ClientProxyConnectionError)
-        detail = f": {' '.join(str(error).split())[:300]}" if quoted else ""
+        # aiohttp tells where the TLS context lies in memory, which helps nobody.
+        said = re.sub(r" ssl:<[^>]*>", "", " ".join(str(error).split()))
+        detail = f": {said[:300]}" if quoted else ""
         return LeaseUnavailableError(
             f"{what}: {type(error).__name__.strip('_')}{detail}"
         )
