@@ -14,8 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OVERALL = 95.0
 COMPLETE = ("election", "leases", "guard", "runner")
-# Shortfalls are always printed; they fail the run once this is on.
-ENFORCED = False
+# Every shortfall is printed; these fail the run. Missing are "guard" and "overall": they
+# were reached, but not measured since the companions came in.
+ENFORCED = frozenset({"election", "leases", "runner"})
 
 
 def coverage(*args: str) -> int:
@@ -35,19 +36,19 @@ def percent(summaries: list[dict[str, int]]) -> float:
     return 100.0 * hit / total if total else 100.0
 
 
-def shortfalls(files: dict[str, dict[str, dict[str, int]]]) -> list[str]:
+def shortfalls(files: dict[str, dict[str, dict[str, int]]]) -> dict[str, str]:
     """
-    Return one line for each threshold that is not reached.
+    Return a line for each threshold that is not reached, by its name.
     """
-    short = []
+    short = {}
     overall = percent([entry["summary"] for entry in files.values()])
     if overall < OVERALL:
-        short.append(f"overall: {overall:.2f} % of lines and branches, want {OVERALL}")
+        short["overall"] = f"{overall:.2f} % of lines and branches, want {OVERALL}"
     for package in COMPLETE:
         prefix = f"k8s_leader/{package}/"
         found = [e["summary"] for name, e in files.items() if name.startswith(prefix)]
         if percent(found) < 100.0:  # noqa: PLR2004  # percent
-            short.append(f"{package}: {percent(found):.2f} %, want 100")
+            short[package] = f"{percent(found):.2f} %, want 100"
     return short
 
 
@@ -60,9 +61,9 @@ def main() -> int:
     if coverage("json", "--quiet", "-o", "coverage.json"):
         return 1
     short = shortfalls(json.loads((ROOT / "coverage.json").read_text())["files"])
-    for line in short:
-        print(f"coverage too low: {line}", file=sys.stderr)
-    return int(bool(short) and ENFORCED)
+    for name, line in short.items():
+        print(f"coverage too low: {name}: {line}", file=sys.stderr)
+    return int(not ENFORCED.isdisjoint(short))
 
 
 if __name__ == "__main__":
