@@ -7,6 +7,7 @@ It is run active/passive as any program is: ``k8s-leader run -- k8s-leader opera
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ async def operate(*, namespaces: Sequence[str] = (), tidies: bool = True) -> Non
         await kopf.operator(
             registry=handlers(client, clock=clock, tidies=tidies),
             settings=_settings(),
+            identity=_identity(),
             standalone=True,  # the lease that runs us knows no second one
             clusterwide=not namespaces,
             namespaces=namespaces,
@@ -103,6 +105,13 @@ def _login(**facts: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_kubeconfig(**facts) or kopf.login_with_service_account(
         **facts
     )
+
+
+def _identity() -> Any:  # kopf does not export the type
+    """
+    Name this process; kopf itself would ask for a user, which an image need not have.
+    """
+    return socket.gethostname()
 
 
 def _settings() -> kopf.OperatorSettings:
