@@ -13,6 +13,7 @@ from dataclasses import asdict
 
 from k8s_leader.app.examination import examine
 from k8s_leader.app.rights import JOBS, rules
+from k8s_leader.cli.arguments import Parser
 from k8s_leader.cli.findings import Finding, findings
 from k8s_leader.cli.lookup import (
     READING,
@@ -56,19 +57,7 @@ def doctor(argv: Sequence[str]) -> int:
         UsageError: the command line is wrong.
         SettingsError: a setting is wrong.
     """
-    parser = lookup_parser(
-        "doctor",
-        usage="[LEASE] [--for JOB] [-o text|json|yaml] [flags]",
-        description=_DESCRIPTION,
-        example=_EXAMPLE,
-        codes=_CODES,
-        settings=(*READING, *FEATURES, "timing"),
-    )
-    add_output(parser)
-    parser.add_argument(
-        "--for", dest="job", choices=JOBS, default="candidate", help="as in rbac"
-    )
-    options, settings = looked_up(parser, argv)
+    options, settings = looked_up(_parser(), argv)
     lease, clock = kubernetes_lease(settings), SystemClock()
     facts = asyncio.run(
         examine(
@@ -94,6 +83,22 @@ def doctor(argv: Sequence[str]) -> int:
         print(written([asdict(one) for one in found], options.output))
     failed = any(one.verdict == "fail" for one in found)
     return int(ExitCode.CHECK_FAILED if failed else ExitCode.OK)
+
+
+def _parser() -> Parser:
+    parser = lookup_parser(
+        "doctor",
+        usage="[LEASE] [--for JOB] [-o text|json|yaml] [flags]",
+        description=_DESCRIPTION,
+        example=_EXAMPLE,
+        codes=_CODES,
+        settings=(*READING, *FEATURES, "timing"),
+    )
+    add_output(parser)
+    parser.add_argument(
+        "--for", dest="job", choices=JOBS, default="candidate", help="as in rbac"
+    )
+    return parser
 
 
 def _own_pod(environ: Mapping[str, str]) -> PodRef | None:

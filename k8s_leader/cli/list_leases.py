@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from k8s_leader.app.lookout import View, list_views
+from k8s_leader.cli.arguments import Parser
 from k8s_leader.cli.lookup import (
     EXIT_CODES,
     add_output,
@@ -49,19 +50,7 @@ def list_leases(argv: Sequence[str]) -> int:
         SettingsError: a setting is wrong.
         LeaseError: the API server cannot be asked, or forbids to list.
     """
-    parser = lookup_parser(
-        "list",
-        usage="[-A] [--ours] [-o text|json|yaml] [flags]",
-        description=_DESCRIPTION,
-        example=_EXAMPLE,
-        codes=EXIT_CODES.replace("  66  there is no such Lease\n", ""),
-        settings=("namespace", "kubernetes"),
-        takes_lease=False,
-    )
-    add_output(parser)
-    parser.add_argument("-A", "--all-namespaces", action="store_true")
-    parser.add_argument("--ours", action="store_true", help="hide foreign Leases")
-    options, settings = looked_up(parser, argv)
+    options, settings = looked_up(_parser(), argv)
     clock = SystemClock()
     views, counts = asyncio.run(
         list_views(
@@ -84,6 +73,22 @@ def list_leases(argv: Sequence[str]) -> int:
             file=sys.stderr,
         )
     return int(ExitCode.OK)
+
+
+def _parser() -> Parser:
+    parser = lookup_parser(
+        "list",
+        usage="[-A] [--ours] [-o text|json|yaml] [flags]",
+        description=_DESCRIPTION,
+        example=_EXAMPLE,
+        codes=EXIT_CODES.replace("  66  there is no such Lease\n", ""),
+        settings=("namespace", "kubernetes"),
+        takes_lease=False,
+    )
+    add_output(parser)
+    parser.add_argument("-A", "--all-namespaces", action="store_true")
+    parser.add_argument("--ours", action="store_true", help="hide foreign Leases")
+    return parser
 
 
 def list_rows(

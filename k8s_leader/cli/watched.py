@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from k8s_leader.cli.table import clean, seconds
+from k8s_leader.election.orders import is_paused
 from k8s_leader.election.record import Record, micro_time
 from k8s_leader.leases.port import Sighting
 from k8s_leader.observers.cluster.notes import read_history
@@ -24,7 +25,7 @@ class Told:
     Attributes:
         at: when it was seen here, in RFC 3339.
         what: ``led``, ``acquired``, ``released``, ``free``, ``silent``, ``renewing``,
-            ``deleted`` or ``blind``.
+            ``paused``, ``resumed``, ``deleted`` or ``blind``.
         who: the identity it is about; empty: nobody.
         since: the term's start, as the record says.
         term: the lease's transitions.
@@ -78,29 +79,34 @@ class Watched:
             now: boot-time seconds.
             wall: Unix seconds.
         """
-        at = micro_time(wall)[:23] + "Z"
+        at = _instant(wall)
         if sighting.blind:
             self.expires_at = None
             return Told(at=at, what="blind", why="the watch broke; it is tried again")
         record = sighting.stored.record if sighting.stored else None
-        last, began, was_silent = self._last, self._began, self._is_silent
+        last, began = self._last, self._began
         self._last, self._began = record, True
         if record is None:
             self.expires_at = None
-            return (
-                Told(at=at, what="deleted", why="there is no lease")
-                if (last or not began)
-                else None
-            )
-        if last is None or record.spec != last.spec:
-            self._is_silent = False
-            held = not record.is_free and record.duration
-            self.expires_at = now + (record.duration or 0.0) if held else None
-        return _told(record, last, at=at, began=began, notes=notes) or (
-            _of(record, at=at, what="renewing", why="the leader renews again")
-            if was_silent and not self._is_silent
-            else None
-        )
+            is_news = last is not None or not began
+            gone = Told(at=at, what="deleted", why="there is no lease")
+            return gone if is_news else None
+        woke = self._heed(record, last, now=now)
+        told = _told(record, last, at=at, began=began, notes=notes)
+        if told is None and woke:
+            return _of(record, at=at, what="renewing", why="the leader renews again")
+        return told
+
+    def _heed(self, record: Record, last: Record | None, *, now: float) -> bool:
+        """
+        Count silence from this sign of life; tell whether there was silence.
+        """
+        if last is not None and record.spec == last.spec:
+            return False
+        was_silent, self._is_silent = self._is_silent, False
+        held = not record.is_free and record.duration is not None
+        self.expires_at = now + (record.duration or 0.0) if held else None
+        return was_silent
 
     def silent(self, *, wall: float) -> Told | None:
         """
@@ -112,7 +118,11 @@ class Watched:
         if record is None:
             return None
         why = f"no renewal for {seconds(record.duration)}: standbys may take it"
-        return _of(record, at=micro_time(wall)[:23] + "Z", what="silent", why=why)
+        return _of(record, at=_instant(wall), what="silent", why=why)
+
+
+def _instant(wall: float) -> str:
+    return micro_time(wall)[:23] + "Z"
 
 
 def _told(
@@ -134,6 +144,13 @@ def _told(
         record.holder,
         record.acquire_time,
     )
+    if same and is_paused(record) != is_paused(last):
+        return _of(
+            record,
+            at=at,
+            what="paused" if is_paused(record) else "resumed",
+            why="by order; the leader goes on",
+        )
     if same:
         return None
     return _of(record, at=at, what="acquired" if began else "led", why=why)

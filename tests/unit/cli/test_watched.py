@@ -75,6 +75,15 @@ def test_silence_is_told_once_and_ends_with_the_next_renewal() -> None:
     assert expiries == [65.0, None, 65.0]
 
 
+def test_a_pause_and_its_end_are_told() -> None:
+    watched = Watched()
+    seen(watched, LED)
+    paused = replace(RENEWED, paused="true")
+    assert what(seen(watched, paused)) == "paused"
+    assert what(seen(watched, replace(paused, renew_time=micro_time(1006.0)))) is None
+    assert what(seen(watched, RENEWED)) == "resumed"
+
+
 def test_a_broken_watch_is_told_and_proves_no_silence() -> None:
     watched = Watched()
     seen(watched, LED)
