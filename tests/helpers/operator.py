@@ -25,6 +25,19 @@ RIGHTS = [
 """All that it needs; its chart gives the same."""
 
 
+_AS_NOBODY = """
+import os, pwd, sys
+def getpwuid(uid):
+    raise KeyError(uid)
+pwd.getpwuid = getpwuid
+for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+    os.environ.pop(name, None)
+from k8s_leader.cli import main
+sys.exit(main())
+"""
+"""As in a container whose user id has no name."""
+
+
 class Operator:
     """
     One operator for one namespace.
@@ -40,7 +53,7 @@ class Operator:
         self, kubeconfig: Path, *, namespace: str, log: Path, lifeline: Lifeline
     ) -> None:
         self._log = log
-        argv = [sys.executable, "-m", "k8s_leader", "operator"]
+        argv = [sys.executable, "-c", _AS_NOBODY, "operator"]
         argv += ["--namespace", namespace, "--log-level", "debug"]
         with log.open("wb") as out:
             self._popen = subprocess.Popen(
