@@ -14,9 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OVERALL = 95.0
 COMPLETE = ("election", "leases", "guard", "runner")
-# Every shortfall is printed; these fail the run. "guard" and "overall" were reached
-# once, but have not been measured since the companions came in.
-ENFORCED = frozenset({"election", "leases", "runner"})
+# Every shortfall is printed; these fail the run. "overall" was reached once, but has
+# not been measured since much was added.
+ENFORCED = frozenset(COMPLETE)
 
 
 def coverage(*args: str) -> int:
