@@ -6,6 +6,7 @@ It is run active/passive as any program is: ``k8s-leader run -- k8s-leader opera
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 from collections.abc import Sequence
@@ -101,10 +102,19 @@ def _keep(seen: dict[Any, Any], event: kopf.RawEvent) -> bool:
 def _login(**facts: Any) -> kopf.ConnectionInfo | None:
     """
     Find the API server where our own client does: in a kubeconfig, else in the Pod.
+
+    There by address, as all clients do: kopf's own way needs a working name server.
     """
-    return kopf.login_with_kubeconfig(**facts) or kopf.login_with_service_account(
-        **facts
-    )
+    found = kopf.login_with_kubeconfig(**facts)
+    if found is not None:
+        return found
+    found = kopf.login_with_service_account(**facts)
+    host = os.environ.get("KUBERNETES_SERVICE_HOST", "")
+    if found is None or not host:
+        return found
+    bracketed = f"[{host}]" if ":" in host else host
+    port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    return dataclasses.replace(found, server=f"https://{bracketed}:{port}")
 
 
 def _identity() -> Any:  # kopf does not export the type
