@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OVERALL = 95.0
 COMPLETE = ("election", "leases", "guard", "runner")
-# Printed, not enforced: each ring was at 100 % by itself, one whole run has not shown it.
+# Printed, not enforced: each ring was at 100 % alone, one whole run has not shown it.
 ENFORCED: frozenset[str] = frozenset()
 
 
