@@ -15,6 +15,7 @@ The errors that k8s-leader raises, in one tree.
     ├── LeadershipLostError         the term of this candidate is over
     ├── HeartbeatError              the heartbeat callback failed: the service stops
     ├── WaitTimeoutError            no leadership within the time one wanted to wait
+    ├── OrderRefusedError           what was asked contradicts what is the case
     └── IllegalEventError           a bug: an event that its state does not know
 
 Messages are for people: they name the thing, its value, what is allowed and the
@@ -38,6 +39,7 @@ __all__ = [
     "LeaseNotFoundError",
     "LeaseUnauthorizedError",
     "LeaseUnavailableError",
+    "OrderRefusedError",
     "SettingsError",
     "WaitTimeoutError",
 ]
@@ -52,6 +54,7 @@ class ExitCode(enum.IntEnum):
 
     OK = 0
     CHECK_FAILED = 1
+    REFUSED = 65
     NO_LEASE = 66
     UNAVAILABLE = 69
     INTERNAL = 70
@@ -179,6 +182,14 @@ class WaitTimeoutError(LeaderError):
     """
 
     exit_code = ExitCode.WAIT_TIMEOUT
+
+
+class OrderRefusedError(LeaderError):
+    """
+    An order contradicts what is the case; nothing was changed.
+    """
+
+    exit_code = ExitCode.REFUSED
 
 
 class IllegalEventError(LeaderError):

@@ -28,6 +28,9 @@ commands:
   list             show the Leases of a namespace or of the cluster
   watch            print each change of a lease as it happens
   history          show the last changes of hands and why they came
+  step-down        ask the leader to leave
+  switchover       hand the leadership to a named candidate
+  pause, resume    keep all candidates where they are, and take that back
   explain          show what timings mean: fail-over, outages, overlap
   rbac             print the Role and RoleBinding for a job
   doctor           check rights, clocks, speed, token, Lease and labels
@@ -46,6 +49,10 @@ _MODULES = {
     "list": "list_leases",
     "watch": "watch",
     "history": "history",
+    "step-down": "step_down",
+    "switchover": "switchover",
+    "pause": "pause",
+    "resume": "resume",
     "explain": "explain",
     "rbac": "rbac",
     "doctor": "doctor",

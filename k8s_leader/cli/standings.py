@@ -13,6 +13,7 @@ from typing import Any
 
 from k8s_leader.app.lookout import View
 from k8s_leader.cli.table import age, seconds, table
+from k8s_leader.election.orders import is_paused, nonsense
 from k8s_leader.election.record import Record, unix_seconds
 from k8s_leader.observers.cluster.names import LAST_CHANGE, NODE, POD, VERSION
 
@@ -162,12 +163,25 @@ def status_lines(view: View, *, wall: float) -> list[str]:
     lines = [headline(view, wall=wall)]
     if LAST_CHANGE in view.notes:
         lines.append(f"last change: {view.notes[LAST_CHANGE]}")
+    lines += told_orders(view.record)
     found = standings(view)
     if found:
         lines += ["", *table(_HEADERS, [_row(one, view, wall) for one in found])]
     if view.store == "sqlite":
         lines += ["", "a SQLite file names the leader only: standbys are not listed"]
     return lines
+
+
+def told_orders(record: Record) -> list[str]:
+    """
+    Return what people ask of the election at present, nonsense too.
+    """
+    lines = ["PAUSED: no candidate takes it or leaves"] if is_paused(record) else []
+    if record.step_down is not None:
+        lines.append(f"step-down is ordered: {record.step_down}")
+    if record.switchover is not None:
+        lines.append(f"switchover is ordered: {record.switchover}")
+    return lines + [f"annotation {odd}" for odd in nonsense(record)]
 
 
 def _row(one: Standing, view: View, wall: float) -> Sequence[str]:
@@ -197,6 +211,7 @@ def document(view: View, *, wall: float) -> dict[str, Any]:
         "store": view.store,
         "owner": owner(record),
         "holder": record.holder,
+        "paused": is_paused(record),
         "term": record.transitions,
         "fencing_token": record.token,
         "lease_duration": record.duration,
