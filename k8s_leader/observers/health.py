@@ -19,7 +19,12 @@ from dataclasses import dataclass
 from k8s_leader.clock import Clock
 from k8s_leader.election.events import State
 from k8s_leader.observers.command import run_command
-from k8s_leader.observers.port import Notice, StateChanged, WorkloadStarted
+from k8s_leader.observers.port import (
+    Notice,
+    PauseSeen,
+    StateChanged,
+    WorkloadStarted,
+)
 
 __all__ = ["Check", "Health", "Pace", "exec_check", "file_check", "http_check"]
 
@@ -53,7 +58,7 @@ class Pace:
 
 class Health:
     """
-    Looks at the workload while it runs.
+    Looks at the workload while it runs; while the election is paused nothing follows.
 
     Args:
         checks: all have to pass.
@@ -75,6 +80,7 @@ class Health:
         self._clock = clock
         self._step_down = step_down
         self._backoff = pace.backoff
+        self._paused = False
         self._watch: asyncio.Task[None] | None = None
 
     def on_notice(self, notice: Notice) -> None:
@@ -84,6 +90,8 @@ class Health:
         if isinstance(notice, WorkloadStarted):
             self._end()
             self._watch = asyncio.create_task(self._look(), name="workload-health")
+        elif isinstance(notice, PauseSeen):
+            self._paused = notice.paused
         elif isinstance(notice, StateChanged) and notice.before is State.LEADING:
             self._end()
 
@@ -94,13 +102,18 @@ class Health:
 
     async def _look(self) -> None:
         since, failed = self._clock.now(), 0
-        while failed < self._pace.failures:
+        while self._paused or failed < self._pace.failures:
             await asyncio.sleep(self._pace.every)
             error = await self._first_error()
             failed = failed + 1 if error else 0
             if error:
                 left = self._pace.failures - failed
-                _logger.warning("unhealthy: %s (%d more: it steps down)", error, left)
+                then = (
+                    "paused: it stays"
+                    if self._paused
+                    else f"{left} more: it steps down"
+                )
+                _logger.warning("unhealthy: %s (%s)", error, then)
         ill = self._pace.failures * self._pace.every
         if self._clock.now() - since - ill > self._backoff:
             self._backoff = self._pace.backoff  # it was well for long enough

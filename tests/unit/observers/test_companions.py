@@ -14,7 +14,7 @@ from k8s_leader.election.events import State
 from k8s_leader.observers.command import run_command
 from k8s_leader.observers.health import Check, Health, Pace, exec_check, file_check
 from k8s_leader.observers.hooks import Hooks
-from k8s_leader.observers.port import StateChanged, WorkloadStarted
+from k8s_leader.observers.port import PauseSeen, StateChanged, WorkloadStarted
 from k8s_leader.testing.clock import FakeClock
 
 STARTED = WorkloadStarted(token=1, pid=2)
@@ -145,6 +145,30 @@ async def test_only_failures_in_a_row_make_a_leader_step_down() -> None:
     await asyncio.wait_for(over.wait(), 10)
     watch.on_notice(LOST)
     assert stepped == []
+
+
+async def test_while_paused_an_ill_leader_stays_and_after_it_steps_down() -> None:
+    stepped: list[float] = []
+    due = asyncio.Event()
+    looked = 0
+
+    def told(_: str, backoff: float) -> None:
+        stepped.append(backoff)
+        due.set()
+
+    async def ill(_: float) -> str:
+        nonlocal looked
+        looked += 1
+        if looked == 9:
+            assert stepped == []
+            watch.on_notice(PauseSeen(paused=False))
+        return "ill"
+
+    watch = health([ill], told, FakeClock())
+    watch.on_notice(PauseSeen(paused=True))
+    watch.on_notice(STARTED)
+    await asyncio.wait_for(due.wait(), 10)
+    assert looked == 9
 
 
 async def test_the_backoff_doubles_up_to_sixteen_times_and_forgets_a_good_term() -> (
