@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
 from k8s_leader.app.elector import _Elector
@@ -14,6 +15,7 @@ from k8s_leader.clock import SystemClock
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import ExitCode, LeaderError, LeaseError
 from k8s_leader.leases.recorded import RecordedLeaseManager
+from k8s_leader.settings import Settings
 from tests.simulation.workload import SimTree
 from tests.simulation.world import Machine, Process
 
@@ -65,7 +67,11 @@ class ElectorProcess:
         self._on_exit = on_exit
         config = {
             "timing": dataclasses.asdict(timing),
-            "elector": {"store": "kubernetes", "lease": "simulated"},
+            "elector": {
+                "store": "kubernetes",
+                "lease": "simulated",
+                "companions": _companions(),
+            },
             "on_exit": on_exit_policy,
         }
         self._elector = _Elector(config)
@@ -107,6 +113,15 @@ class ElectorProcess:
 
     def exit(self, status: int) -> None:
         self._on_exit(status in _FATAL, None)
+
+
+@cache
+def _companions() -> dict[str, Any]:
+    """
+    Return what runs beside the workload by default: nothing.
+    """
+    settings = Settings.load({}, {}, None, lease_needed=False)
+    return dataclasses.asdict(settings.companions)
 
 
 def _odd(error: Exception) -> Exception | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from k8s_leader.election.observation import Unwanted
+from k8s_leader.election.orders import LEFT_FOR
 from k8s_leader.election.record import Record
 from k8s_leader.leases.port import Refused, Sighted, Sighting, StillHeld
 from tests.unit.leases.test_recorded import World
@@ -79,3 +80,22 @@ async def test_nonsense_is_warned_of_once_and_changes_nothing(
         assert await world.manager.renew(duration=15.0) == StillHeld()
     assert len(caplog.messages) == 2
     assert "k8s-leader.io/paused is 'perhaps', which is ignored" in caplog.text
+
+
+async def test_a_resumption_gives_the_waiting_for_a_target_an_end(
+    world: World,
+) -> None:
+    """
+    The lease is still left to another, but no longer for ever: look again.
+    """
+    world.lease.write(None, Record(paused="true", switchover="b"))
+    await world.manager.acquire(duration=15.0)
+    resumed = world.edit(paused=None)
+    watch = world.manager.changes()
+    world.store.sightings.put_nowait(Sighting(stored=resumed, version=resumed.version))
+    assert await anext(watch) == Sighted(holder="", try_now=True)
+    await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
+    refused = await world.manager.acquire(duration=15.0)
+    assert refused == Refused(
+        retry_at=world.clock.now() + LEFT_FOR, why="it is left to b", holder=""
+    )
