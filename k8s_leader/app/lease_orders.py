@@ -23,7 +23,7 @@ from k8s_leader.errors import (
 from k8s_leader.kube import KubeClient, KubeSettings
 from k8s_leader.leases.kubernetes import parse
 
-__all__ = ["Orders", "give_orders"]
+__all__ = ["Orders", "check_takes_orders", "give_orders"]
 
 Orders = Mapping[str, str | None]
 """Annotation → value; ``None`` takes it away."""
@@ -31,6 +31,22 @@ Orders = Mapping[str, str | None]
 _TIMEOUT = 10.0
 _TRIES = 5
 """A leader writes every few seconds, so a conflict is rare and two are odd."""
+
+
+def check_takes_orders(choice: LeaseChoice) -> None:
+    """
+    Refuse a lease that is not on Kubernetes.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    if choice.store != "kubernetes":
+        raise SettingsError(
+            "LEASE",
+            f"{choice.store}:{choice.lease}",
+            allowed="a Lease of Kubernetes, as [NAMESPACE/]NAME",
+            fix="orders are annotations, which only Kubernetes has; stop the leader",
+        )
 
 
 async def give_orders(
@@ -46,18 +62,11 @@ async def give_orders(
         clock: for the credentials' age.
 
     Raises:
-        SettingsError: the lease is not on Kubernetes, or credentials cannot be used.
+        SettingsError: credentials or kubeconfig cannot be used.
         LeaseNotFoundError: there is no such Lease.
         LeaseForbiddenError: a right is missing; carries the rule.
         LeaseError: the one that fits.
     """
-    if choice.store != "kubernetes":
-        raise SettingsError(
-            "LEASE",
-            f"{choice.store}:{choice.lease}",
-            allowed="a Lease of Kubernetes, as [NAMESPACE/]NAME",
-            fix="orders are annotations, which only Kubernetes has; stop the leader",
-        )
     settings = KubeSettings(
         kubeconfig=choice.kubeconfig,
         context=choice.context,

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from k8s_leader.app.lease_orders import Orders, give_orders
+from k8s_leader.app.lease_orders import Orders, check_takes_orders, give_orders
 from k8s_leader.app.lookout import Lookout, View, open_lookout
 from k8s_leader.app.stores import LeaseChoice
 from k8s_leader.cli.arguments import Parser, UsageError
@@ -89,13 +89,16 @@ def order(parser: Parser, argv: Sequence[str], plan: Plan) -> int:
 
     Raises:
         UsageError: the command line is wrong, or nobody can confirm.
+        SettingsError: a setting is wrong, or the lease is not on Kubernetes.
         OrderRefusedError: it contradicts what is the case.
         LeaseError: the one that fits.
     """
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     options, settings = looked_up(parser, argv)
     patience = _time(options.timeout) if getattr(options, "wait", False) else None
-    return asyncio.run(_order(chosen_lease(settings), options, plan, patience))
+    choice = chosen_lease(settings)
+    check_takes_orders(choice)
+    return asyncio.run(_order(choice, options, plan, patience))
 
 
 async def _order(
@@ -117,6 +120,8 @@ async def _order(
             await give_orders(choice, again, clock=clock)
         print(clean(planned.done))
         if patience is None or planned.happened is None:
+            if planned.annotations:
+                _show(await lookout.view(), clock)
             return int(ExitCode.OK)
         return await _wait(lookout, planned.happened, patience=patience, clock=clock)
 

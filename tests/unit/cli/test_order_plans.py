@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from k8s_leader.app.lookout import View
+from k8s_leader.cli import main
 from k8s_leader.cli.arguments import UsageError
 from k8s_leader.cli.ordering import Order
 from k8s_leader.cli.pause import plan_pause
@@ -122,3 +123,11 @@ def test_resume_takes_away_whatever_was_written(written: str) -> None:
     seen = view(replace(HELD, paused=written))
     assert plan_resume(seen, Namespace()).annotations == {PAUSED: None}
     assert plan_resume(view(), Namespace()).annotations == {}
+
+
+@pytest.mark.parametrize("command", ["step-down", "switchover", "pause", "resume"])
+def test_only_leases_of_kubernetes_take_orders(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "sqlite:/tmp/none.db", "--yes"]) == 78
+    assert "a Lease of Kubernetes" in capsys.readouterr().err
