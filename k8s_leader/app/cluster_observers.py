@@ -18,6 +18,7 @@ from k8s_leader.kube.events import EventApi, ObjectRef
 from k8s_leader.kube.pods import PodApi, PodRef
 from k8s_leader.observers.cluster.event_writer import EventWriter
 from k8s_leader.observers.cluster.notes import LeaseNotes
+from k8s_leader.observers.cluster.peers import Peers
 from k8s_leader.observers.cluster.pod_role import Marks, Pace, PodRole
 from k8s_leader.observers.port import Observer
 from k8s_leader.release import installed_version
@@ -38,10 +39,12 @@ class ClusterSide:
     Attributes:
         observers: to be told.
         farewell: to be awaited before an orderly stop; ``None``: nothing to do.
+        peers: the candidates as their Pods show them; ``None``: nobody knows.
     """
 
     observers: tuple[Observer, ...] = ()
     farewell: Callable[[], Awaitable[None]] | None = None
+    peers: Callable[[], object] | None = None
 
 
 def lease_notes(config: Mapping[str, Any], *, proves_death: bool) -> LeaseNotes | None:
@@ -94,7 +97,11 @@ async def open_cluster_side(
                 task = asyncio.create_task(writer.run(), name=type(writer).__name__)
                 stack.push_async_callback(_end, task)
                 stack.push_async_callback(_settle, writer)
+        peers = _peers(config, client, opened, clock=clock)
+        if peers is not None:
+            stack.push_async_callback(peers.close)
         yield ClusterSide(
+            peers=peers,
             observers=tuple(writer for writer in (role, events) if writer is not None),
             farewell=role.step_back
             if role is not None and config["pod_label"]
@@ -147,6 +154,25 @@ def _role(
         deletion_cost=cost,
     )
     return PodRole(PodApi(client), PodRef(**pod), marks=marks, pace=Pace())
+
+
+def _peers(
+    config: Mapping[str, Any],
+    client: KubeClient,
+    opened: OpenLease,
+    *,
+    clock: Clock,
+) -> Peers | None:
+    pod = config.get("pod")
+    if pod is None or not config.get("pod_label"):
+        return None
+    return Peers(
+        PodApi(client),
+        namespace=opened.namespace,
+        lease=opened.lease,
+        pod_namespace=pod["namespace"],
+        clock=clock,
+    )
 
 
 def _version() -> str:

@@ -144,6 +144,7 @@ class _Elector:
                 clock=self._clock,
                 checks={"guard": guard_check(self._guard)},
                 resumes=bool(hello.get("running")),
+                peers=side.peers,
             ) as seen,
             open_companions(
                 self._config["elector"]["companions"],

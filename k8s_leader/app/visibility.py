@@ -52,7 +52,7 @@ class Visibility:
         listening: where to serve HTTP; ``None``: nowhere.
         registry: where to show the metrics besides; ``None``: nowhere.
         checks: of liveness, by name.
-        peers: the other candidates, where they are known.
+        peers: the candidates, where they are known.
     """
 
     def __init__(
@@ -146,6 +146,7 @@ async def open_visibility(
     clock: Clock,
     checks: Mapping[str, Check],
     resumes: bool,
+    peers: Callable[[], object] | None = None,
 ) -> AsyncIterator[Visibility]:
     """
     Show the entrypoint's candidacy while it lasts.
@@ -156,6 +157,7 @@ async def open_visibility(
         clock: boot-time clock.
         checks: of liveness, by name.
         resumes: a workload runs already; then it matters more than the port.
+        peers: the candidates, where they are known.
 
     Raises:
         SettingsError: the port is in use, or not to be had.
@@ -167,7 +169,9 @@ async def open_visibility(
         if not resumes:
             raise
         _logger.error("no HTTP until the next start: %s", exc)
-    seen = Visibility(candidacy, clock=clock, listening=listening, checks=checks)
+    seen = Visibility(
+        candidacy, clock=clock, listening=listening, checks=checks, peers=peers
+    )
     try:
         yield seen
     finally:

@@ -44,7 +44,7 @@ class Pages:
         checks: of liveness, beside our own.
         render: the metrics.
         version: ours, for the status.
-        peers: the other candidates, where they are known.
+        peers: the candidates, where they are known.
         keep: called with the transport of a stream, which may last.
     """
 

@@ -26,6 +26,7 @@ from k8s_leader.observers.cluster.candidates import candidates
 from k8s_leader.observers.cluster.names import Role
 from tests.helpers.candidate import Journal, boot_time, wait_until
 from tests.helpers.cluster import ApiServer
+from tests.helpers.http import ask, free_port
 from tests.helpers.lifeline import Lifeline
 from tests.helpers.site import COST, LIST_PODS, NAME, PATCH_PODS, ROLE, Site
 
@@ -285,6 +286,31 @@ async def test_the_candidates_are_listed_from_their_pods(
     assert [c.pod for c in found] == ["a", "b"]
     assert [c.identity for c in found if c.role is Role.LEADER] == [holder]
     assert other == []
+
+
+def test_the_status_page_shows_the_candidates(
+    api_server: ApiServer, journal: Journal, lifeline: Lifeline
+) -> None:
+    site = Site(api_server, journal, lifeline, rules=(PATCH_PODS, LIST_PODS))
+    port = free_port()
+    http = ("--http", f"127.0.0.1:{port}")
+    with site.candidate("a", *http) as a, site.candidate("b") as b:
+        both = {"leader", "standby"}
+        wait_until(lambda: {site.role("a"), site.role("b")} == both)
+        wait_until(lambda: len(_peers(port)) == 2)
+        shown = _peers(port)
+        assert [peer["pod"] for peer in shown] == ["a", "b"]
+        leaders = [p["identity"] for p in shown if p["role"] == "leader"]
+        assert leaders == [site.lease()["spec"]["holderIdentity"]]
+        a.stop()
+        b.stop()
+
+
+def _peers(port: int) -> list[dict[str, Any]]:
+    try:
+        return ask(port, "/status").json()["peers"] or []
+    except OSError:
+        return []
 
 
 async def test_listing_and_patching_say_which_right_is_missing(
