@@ -119,13 +119,15 @@ def _freeze_elector(candidate: Candidate, number: int = signal.SIGSTOP) -> bool:
 def test_s16_a_hung_elector_is_replaced_and_the_workload_does_not_notice(
     lease: str, journal: Journal, lifeline: Lifeline
 ) -> None:
-    with Candidate(lease, journal, name="a", lifeline=lifeline) as a:
+    # Long enough for a new elector to start on a busy machine: half the renew deadline.
+    flags = ("--lease-duration", "12s", "--safety-margin", "1.3s")
+    with Candidate(lease, journal, name="a", lifeline=lifeline, flags=flags) as a:
         wait_until(journal.tokens)
         hung = a.elector
         _freeze_elector(a)
         wait_until(lambda: a.elector not in (hung, None))
         renewed = boot_time()
-        wait_until(lambda: journal.entries()[-1].at > renewed + 4.0)
+        wait_until(lambda: journal.entries()[-1].at > renewed + 12.0)
         assert "the elector does not answer" in a.text()
         assert a.stop() == 0
     assert len(journal.tokens()) == 1
