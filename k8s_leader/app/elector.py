@@ -85,7 +85,7 @@ class _Elector:
         self._link: GuardLink
         self._loop: ElectionLoop | None = None
         self._early: list[Message] = []
-        self._guard = os.getppid()
+        self._guard = 0  # its own word: our parent may be init already when we ask
         self._cgroup: str | None = None
         self._workload: GuardedWorkload | None = None
         self._watch = GuardWatch(
@@ -113,6 +113,7 @@ class _Elector:
         self._link = link
         try:
             hello = await self._hello
+            self._guard = int(hello["guard"])
             self._cgroup = hello.get("cgroup")
             await self._campaign(link, hello)
         finally:

@@ -188,6 +188,7 @@ class Guard:
         self._elector.send(
             "hello",
             version=1,
+            guard=os.getpid(),
             identity=self.identity,
             cgroup=None if self._cgroup is None else self._cgroup.path,
             running=None if term is None else term.facts(),

@@ -90,7 +90,8 @@ class ElectorProcess:
 
     def _begin(self, hello: Message) -> None:
         self.process.create_task(self._run())
-        self.process.call_soon(lambda: self.on_message({"type": "hello", **hello}))
+        hello = {"type": "hello", "guard": 0, **hello}
+        self.process.call_soon(lambda: self.on_message(hello))
 
     async def _run(self) -> None:
         try:
