@@ -8,12 +8,16 @@ import asyncio
 import importlib.util
 import inspect
 import os
+import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.rings import note
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import AsyncIterator
 
 # The fixtures of the real API server come with its own files.
 _PLUGINS = ("tests.helpers.cluster_fixtures",)
@@ -21,7 +25,43 @@ pytest_plugins = [name for name in _PLUGINS if importlib.util.find_spec(name)]
 
 _PREFIXES = ("K8S_LEADER_", "LEADER_", "KUBERNETES_")
 _NAMES = ("KUBECONFIG", "POD_NAME", "POD_NAMESPACE", "POD_UID")
-_skipped: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+class _Ring:
+    """
+    Counts what ran, on the process that hears of every test: xdist's too.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._began = time.monotonic()
+        self._counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
+        self._skipped: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self._counts[report.outcome] += 1
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._skipped.append(report.nodeid)
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        note(**self._counts, seconds=time.monotonic() - self._began)
+        if self._skipped and self._forbidden and exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> None:
+        if self._skipped and self._forbidden:
+            terminalreporter.write_line(
+                f"FAILED: {len(self._skipped)} tests were skipped, and none may be: "
+                + ", ".join(self._skipped[:5]),
+                red=True,
+            )
+
+    @property
+    def _forbidden(self) -> bool:
+        return bool(self._config.getoption("--forbid-skips"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,35 +73,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_skipped] = []
+    _take_signals_back()
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Ring(config), "ring")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
-        item.config.stash[_skipped].append(item.nodeid)
-    return report
+def _take_signals_back() -> None:
+    """
+    Start every program of the tests as a terminal would, however we were started.
 
-
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    skipped = session.config.stash[_skipped]
-    if skipped and session.config.getoption("--forbid-skips") and exitstatus == 0:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    skipped = config.stash[_skipped]
-    if skipped and config.getoption("--forbid-skips"):
-        terminalreporter.write_line(
-            f"FAILED: {len(skipped)} tests were skipped, and none may be: "
-            + ", ".join(skipped[:5]),
-            red=True,
-        )
+    A shell's background jobs, and many a runner, ignore SIGINT and SIGQUIT or block
+    others; that is inherited, and no business of a test.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            is_int = number == signal.SIGINT
+            handler = signal.default_int_handler if is_int else signal.SIG_DFL
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,9 @@
 """
 What a ring of tests did, for the table that ends a whole run: rounds, seeds, minutes.
 
-``.ci/test`` names a file (``RINGS``) and, for each ring, its name (``RING``). Tests that
-make rounds :func:`note` how many; ``.ci/rings.py`` prints the table and holds the minima.
+``.ci/test`` names a file (``RINGS``) and, for each ring, its name (``RING``). Tests
+that make rounds :func:`note` how many; ``.ci/rings.py`` prints the table and holds the
+minima.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from tests.helpers.rings import note
 from tests.simulation.campaign import Summary, explain, run_many
 from tests.simulation.faults import KINDS
 from tests.simulation.run import run_plan, shrink
@@ -23,7 +24,7 @@ def summary() -> Summary:
     found = Summary(first_seed=0)
     for found in run_many(first=0, schedules=ROUNDS, jobs=JOBS):  # noqa: B007
         pass
-    print(found.as_json())
+    note(schedules=found.schedules, seeds=f"0 to {found.schedules - 1}")
     return found
 
 
