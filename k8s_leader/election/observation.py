@@ -114,7 +114,8 @@ class Observation:
         stored: the latest state; ``None`` when there is no such lease.
         changed_at: when the latest change of its spec was seen.
         longest: the largest duration since holder or acquireTime last changed.
-        guarded: identity of a holder of ours that vanished without a marker.
+        guarded: identity of a holder of ours that vanished without a marker, or that
+            a foreigner displaced before its time.
         guarded_until: until when that holder may still be working (S12).
         highest_version: the highest version of the store ever seen.
         highest_token: the highest fencing token ever seen.
@@ -239,22 +240,31 @@ class Observation:
             return Wait(until=None, why=f"a coordinator elects ({record.strategy})")
         if mine is not None and mine.is_in(self.stored):
             return Take(over=self.stored, why="it is our own, from an ended term")
-        if now >= self.expires_at():
+        # Who displaced one of ours protects it no longer than that one had to run.
+        until = max(self.expires_at(), self._guarded_from(identity))
+        if now >= until:
             return Take(over=self.stored, why=f"the lease of {record.holder} expired")
-        return Wait(until=self.expires_at(), why="held", holder=record.holder)
+        return Wait(until=until, why="held", holder=record.holder)
 
     def _decide_free(self, identity: str, now: float) -> Verdict:
         if self.stored is not None and self.stored.record.strategy:
             strategy = self.stored.record.strategy
             return Wait(until=None, why=f"a coordinator elects ({strategy})")
-        # Our own ended term needs no waiting: nothing of it runs any more (S15).
-        if self.guarded and self.guarded != identity and now < self.guarded_until:
+        if now < self._guarded_from(identity):
             return Wait(
                 until=self.guarded_until,
                 why=f"{self.guarded} lost the record without releasing it",
                 holder=self.guarded,
             )
         return Take(over=self.stored, why="the lease is free")
+
+    def _guarded_from(self, identity: str) -> float:
+        """
+        Return until when a vanished holder may still work beside ``identity``.
+
+        Our own ended term needs no waiting: nothing of it runs any more (S15).
+        """
+        return self.guarded_until if self.guarded != identity else 0.0
 
     def _remember(self, stored: Stored | None) -> Observation:
         if stored is None:
@@ -293,19 +303,19 @@ class Observation:
         Remember a holder of ours that vanished without the release marker (S12).
 
         Its last renewal may have gone unseen, so its whole duration counts from now.
+        A foreigner who takes the record meanwhile, or is blanked in turn, changes
+        nothing about it; one of ours that takes the record has waited itself.
         """
-        unguarded = replace(self, guarded="", guarded_until=0.0)
-        if stored is not None and not stored.record.is_free:
-            return unguarded
-        if stored is not None and stored.record.was_released:
-            return unguarded
+        record = None if stored is None else stored.record
+        if record is not None and (record.was_released or record.is_held_by_ours):
+            return replace(self, guarded="", guarded_until=0.0)
         previous = None if before.stored is None else before.stored.record
-        if stored is not None and _names_unseen_term(stored.record, previous):
-            return self._guard_unseen(stored.record, at=at)
-        if previous is None or previous.is_free:
+        if record is not None and record.is_free and _names_unseen(record, previous):
+            return self._guard_unseen(record, at=at)
+        if previous is None or not previous.is_held_by_ours:
             return self
-        if previous.our_holder != previous.holder:
-            return unguarded
+        if record is not None and not record.is_free and at >= before.expires_at():
+            return self  # its time was over: whoever took it was right to do so
         return replace(self, guarded=previous.holder, guarded_until=at + before.longest)
 
     def _guard_unseen(self, record: Record, *, at: float) -> Observation:
@@ -365,7 +375,7 @@ def _holding(record: Record) -> tuple[str, str | None]:
     return (record.holder, record.acquire_time)
 
 
-def _names_unseen_term(record: Record, previous: Record | None) -> bool:
+def _names_unseen(record: Record, previous: Record | None) -> bool:
     """
     Tell whether the annotations name a term of ours that was never seen itself.
     """

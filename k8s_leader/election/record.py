@@ -76,6 +76,13 @@ class Record:
         return not self.holder
 
     @property
+    def is_held_by_ours(self) -> bool:
+        """
+        Tell whether the holder is a candidate of this project, by its own word.
+        """
+        return bool(self.holder) and self.our_holder == self.holder
+
+    @property
     def spec(self) -> tuple[object, ...]:
         """
         Return the fields whose change counts as a sign of life (interop rule 5).

@@ -243,6 +243,21 @@ def _steal(make: Maker) -> None:
     make.add(make.chance.choice(kinds), at=at)
 
 
+def _displaced(make: Maker) -> None:
+    """
+    A foreigner takes the record of a leader that cannot see it, and is soon gone.
+
+    Who saw the leader waits for its grant to end, whatever becomes of the foreigner.
+    """
+    _outside(make, overlap=False)
+    make.starters = [_at_start(each) for each in make.starters]
+    at = make.between(8.0, 12.0)
+    make.add("cut", at=at - 0.5, lasts=1.5 * make.length)
+    make.add(make.chance.choice(("steal", "steal_briefly")), at=at)
+    ends = ("blank_unmarked", "blank_unmarked", "delete", "recreate", "label")
+    make.add(make.chance.choice(ends), at=at + make.between(0.05, 2.0))
+
+
 def _shorten(make: Maker) -> None:
     """
     Somebody lowers the duration: who knew the longer one is not misled (S7).
@@ -367,6 +382,7 @@ THEMES: dict[str, tuple[Theme, int]] = {
     "blank": (_blank, 6),
     "delete": (_delete, 5),
     "steal": (_steal, 6),
+    "displaced": (_displaced, 3),
     "shorten": (_shorten, 4),
     "no duration": (_no_duration, 2),
     "coordinator": (_coordinator, 2),

@@ -5,6 +5,7 @@ The guard alone, identities, free records: S9, S11, S12.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -77,6 +78,24 @@ def _unread_annotations() -> Iterator[None]:
         return self
 
     with patch.object(Observation, "_guard_unseen", guard_unseen):
+        yield
+
+
+@planted("S12", by="overlap", themes="displaced")
+def _forgotten() -> Iterator[None]:
+    """
+    A leader is forgotten as soon as a foreigner took its record before its time.
+    """
+    real = Observation._guard
+
+    def guard(
+        self: Observation, before: Observation, stored: Stored | None, *, at: float
+    ) -> Observation:
+        if stored is not None and not stored.record.is_free:
+            return replace(self, guarded="", guarded_until=0.0)
+        return real(self, before, stored, at=at)
+
+    with patch.object(Observation, "_guard", guard):
         yield
 
 

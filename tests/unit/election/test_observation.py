@@ -319,10 +319,54 @@ def test_s12_a_newcomer_to_a_holder_takes_the_released_lease_at_once() -> None:
     assert isinstance(decide(seen.observe(at(2, freed), at=101.0), 101.0), Take)
 
 
-def test_s12_a_new_holder_ends_the_wait_for_the_old_one() -> None:
+def test_s12_a_new_holder_of_ours_ends_the_wait_for_the_old_one() -> None:
     seen = FRESH.observe(at(1, blanked(ours())), at=100.0)
-    seen = seen.observe(at(2, foreign(duration=3.0)), at=101.0)
+    seen = seen.observe(at(2, ours("c", duration=3.0)), at=101.0)
     assert_expires(seen, 104.0)
+
+
+def test_s12_a_foreigner_that_takes_a_blanked_lease_does_not_shorten_the_wait() -> None:
+    seen = FRESH.observe(at(1, blanked(ours())), at=100.0)
+    brief = seen.observe(at(2, foreign(duration=3.0)), at=101.0)
+    assert_expires(brief, 115.0)
+    freed = brief.observe(at(3, foreign("", duration=1.0)), at=102.0)
+    assert_expires(freed, 115.0)
+    longer = seen.observe(at(2, foreign(duration=20.0)), at=101.0)
+    assert_expires(longer, 121.0)
+
+
+def test_s12_who_was_displaced_before_its_time_is_waited_for() -> None:
+    """
+    It may not know yet: cut off from the store, it works until its grant ends.
+    """
+    thief = replace(ours(), holder="go", transitions=1, duration=2.0)
+    seen = FRESH.observe(at(1, ours()), at=100.0).observe(at(2, thief), at=104.0)
+    assert_expires(seen, 119.0)
+    assert_expires(seen.observe(at(3, blanked(thief)), at=105.0), 119.0)
+    assert_expires(seen.observe(None, at=105.0), 119.0)
+    second = replace(thief, holder="other", transitions=2)
+    assert_expires(seen.observe(at(3, second), at=105.0), 119.0)
+
+
+def test_s12_who_was_displaced_waits_for_nobody() -> None:
+    seen = FRESH.observe(at(1, ours("me")), at=100.0)
+    thief = replace(ours("me"), holder="go", transitions=1, duration=2.0)
+    assert_expires(seen.observe(at(2, thief), at=104.0), 106.0)
+
+
+def test_s12_who_lets_a_lease_of_ours_expire_owes_it_nothing() -> None:
+    peer = replace(ours(), holder="go", transitions=1, duration=3.0)
+    seen = FRESH.observe(at(1, ours()), at=100.0).observe(at(2, peer), at=115.0)
+    assert_expires(seen, 118.0)
+    seen = seen.observe(at(3, blanked(peer)), at=116.0)
+    assert isinstance(decide(seen, 116.0), Take)
+
+
+def test_s12_who_takes_a_lease_that_was_released_unseen_owes_it_nothing() -> None:
+    peer = replace(release(ours(), wall=1e9 + 5), holder="go", transitions=1)
+    seen = FRESH.observe(at(1, ours()), at=100.0)
+    seen = seen.observe(at(3, replace(peer, duration=3.0)), at=104.0)
+    assert_expires(seen, 107.0)
 
 
 def test_s12_our_own_ended_term_is_taken_at_once() -> None:
