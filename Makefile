@@ -43,6 +43,7 @@ bench: env
 docs: env
 	@.venv/bin/python docs/write_settings.py
 	@.venv/bin/python docs/write_metrics.py
+	@.venv/bin/python docs/write_figures.py
 
 chart: env
 	@.venv/bin/python helm/write.py

@@ -1,7 +1,7 @@
 """
-Measures hand-over, requests and memory of three electors on one real API server.
+Measures k8s-leader beside client-go's and kubernetes_asyncio's electors.
 
-``python -m bench`` runs everything, ``python -m bench --help`` says what else.
+``python -m bench`` runs every part, ``python -m bench --list`` says which there are.
 These are measurements, not tests: nothing here passes or fails.
 """
 

@@ -6,24 +6,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from bench.processes import Memory, descendants, memory, processor
 from tests.helpers.cluster import LEASE_RULES
 from tests.helpers.go_build import PEERS, TESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.helpers.cluster import ApiServer
     from tests.helpers.lifeline import Lifeline
 
-__all__ = ["KINDS", "Candidate", "Kind", "Memory", "Seat"]
+__all__ = ["KINDS", "Candidate", "Kind", "Seat", "k8s_leader"]
 
 _EXIT_TIMEOUT = 60.0
 
@@ -32,6 +31,9 @@ _EXIT_TIMEOUT = 60.0
 class Seat:
     """
     What a candidate gets: who it is for the API server, and what it shall run.
+
+    Attributes:
+        options: more flags, in the elector's own words.
     """
 
     namespace: str
@@ -40,6 +42,7 @@ class Seat:
     kubeconfig: Path
     log: Path
     command: Sequence[str]
+    options: Sequence[str] = ()
 
     @classmethod
     def make(
@@ -50,6 +53,7 @@ class Seat:
         lease: str,
         account: str,
         command: Sequence[str],
+        options: Sequence[str] = (),
     ) -> Self:
         """
         Create the account with the rights of a candidate.
@@ -62,6 +66,7 @@ class Seat:
             kubeconfig=api.kubeconfig(token, namespace=namespace),
             log=api.folder / f"{namespace}-{account}.log",
             command=command,
+            options=options,
         )
 
     @property
@@ -99,6 +104,7 @@ class Kind:
             f"--namespace={seat.namespace}",
             f"--lease={seat.lease}",
             f"--identity={seat.account}",
+            *seat.options,
             "--",
             *seat.command,
         ]
@@ -111,36 +117,22 @@ KINDS = {
 }
 
 
+def k8s_leader() -> str:
+    """
+    Return our command, as it is installed.
+    """
+    return str(Path(sys.executable).parent / "k8s-leader")
+
+
 def _ours(seat: Seat) -> list[str]:
-    beside = Path(sys.executable).parent / "k8s-leader"
-    program = (
-        [str(beside)]
-        if beside.exists()
-        else [shutil.which("k8s-leader") or sys.executable]
-    )
-    if program == [sys.executable]:
-        program += ["-m", "k8s_leader"]
     return [
-        *program,
+        k8s_leader(),
         "run",
-        "--lease",
-        f"{seat.namespace}/{seat.lease}",
-        "--kubeconfig",
-        str(seat.kubeconfig),
-        "--lease-duration",
-        "15s",
+        f"--lease={seat.namespace}/{seat.lease}",
+        f"--kubeconfig={seat.kubeconfig}",
+        "--http=127.0.0.1:0",
+        *seat.options,
     ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """
-    Memory of a candidate's processes without the workload, in bytes.
-    """
-
-    rss: int
-    pss: int
-    processes: int
 
 
 class Candidate:
@@ -160,6 +152,13 @@ class Candidate:
                 start_new_session=True,
             )
         lifeline.add(self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        """
+        Its first process.
+        """
+        return self._process.pid
 
     @property
     def is_running(self) -> bool:
@@ -187,7 +186,7 @@ class Candidate:
         """
         if not self.is_running:
             return
-        for pid in [self._process.pid, *_descendants(self._process.pid)]:
+        for pid in [self._process.pid, *descendants(self._process.pid)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.wait()
@@ -196,15 +195,17 @@ class Candidate:
         """
         Add up what its processes hold; the workload's are left out.
         """
-        rss = pss = count = 0
-        for pid in [self._process.pid, *_descendants(self._process.pid)]:
-            if _is_workload(pid):
-                continue
-            values = _rollup(pid)
-            rss += values.get("Rss", 0)
-            pss += values.get("Pss", 0)
-            count += 1
-        return Memory(rss=rss, pss=pss, processes=count)
+        return memory(self._own())
+
+    def processor(self) -> float:
+        """
+        Add up the seconds that its processes have run; not the workload's.
+        """
+        return processor(self._own())
+
+    def _own(self) -> list[int]:
+        pids = [self._process.pid, *descendants(self._process.pid)]
+        return [pid for pid in pids if not _is_workload(pid)]
 
     def tail(self) -> str:
         """
@@ -214,32 +215,7 @@ class Candidate:
         return "\n".join(text.splitlines()[-15:])
 
 
-def _descendants(pid: int) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, IndexError):
-                stat = (entry / "stat").read_text()
-                parent = int(stat.rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        for child in children.get(waiting.pop(), []):
-            found.append(child)
-            waiting.append(child)
-    return found
-
-
 def _is_workload(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text().strip() in {"sh", "sleep"}
     return True
-
-
-def _rollup(pid: int) -> dict[str, int]:
-    with contextlib.suppress(OSError):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-        pairs = [line.split(":") for line in lines]
-        return {name: int(rest.split()[0]) * 1024 for name, rest in pairs}
-    return {}

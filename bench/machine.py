@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.helpers.go_build import KUBERNETES_VERSION, TESTS
 
-__all__ = ["machine", "versions"]
+__all__ = ["commit", "machine", "versions"]
 
 
 def machine() -> dict[str, str]:
@@ -41,16 +41,21 @@ def versions() -> dict[str, str]:
         if line.split()[:1] == ["k8s.io/client-go"]:
             found["client-go"] = line.split()[1].lstrip("v")
     found["Python"] = platform.python_version()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
+    return found
+
+
+def commit() -> str:
+    """
+    Return the commit that is measured; with a plus when the tree was changed.
+    """
+    described = subprocess.run(
+        ["git", "describe", "--always", "--exclude=*", "--dirty=+"],
         cwd=TESTS,
         capture_output=True,
         text=True,
         check=False,
-    ).stdout.strip()
-    if commit:
-        found["commit"] = commit
-    return found
+    )
+    return described.stdout.strip()
 
 
 def _processor() -> str:

@@ -1,137 +1,165 @@
 """
-Figures from samples, and tables from figures.
+The pages that tell the figures: README's table, docs/figures.md and its plots.
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from bench.electors import TITLES
+from bench.figures import shown, value
+from bench.part import Part, Row
+from bench.parts import PARTS
+from bench.plot import Bar, bars
 
-__all__ = ["markdown", "summary", "text"]
+__all__ = ["page", "plots", "readme"]
 
-_ORDER = ("ours", "client-go", "asyncio")
-_TITLES = {
-    "ours": "k8s-leader",
-    "client-go": "client-go",
-    "asyncio": "kubernetes_asyncio",
-}
-
-
-def summary(samples: Sequence[float]) -> dict[str, Any]:
-    """
-    Return count, median, 99th percentile (nearest rank) and maximum, in seconds.
-    """
-    ordered = sorted(samples)
-    if not ordered:
-        return {"n": 0}
-    return {
-        "n": len(ordered),
-        "p50": _rank(ordered, 0.5),
-        "p99": _rank(ordered, 0.99),
-        "max": ordered[-1],
-        "samples": [round(sample, 6) for sample in samples],
-    }
-
-
-def text(result: dict[str, Any]) -> str:
-    """
-    Return the table for a terminal.
-    """
-    rows = _rows(result)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([*(line.rstrip() for line in lines), "", _machine(result)])
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """
-    Return the table for the README, with the machine below.
-    """
-    rows = ["| " + " | ".join(row) + " |" for row in _rows(result)]
-    columns = len(_rows(result)[0])
-    rows.insert(1, "|" + " --- |" * columns)
-    return "\n".join([*rows, "", _machine(result), ""])
-
-
-def _rows(result: dict[str, Any]) -> list[list[str]]:
-    kinds = [kind for kind in _ORDER if kind in result["kinds"]]
-    rows = [["", *(_TITLES[kind] for kind in kinds)]]
-    for title, cell in _LINES:
-        rows.append([title, *(cell(result["kinds"][kind]) for kind in kinds)])
-    return rows
-
-
-def _rank(ordered: Sequence[float], share: float) -> float:
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
-
-
-def _time(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.1f} ms"
-    return f"{seconds:.2f} s"
-
-
-def _spread(key: str) -> Callable[[dict[str, Any]], str]:
-    def cell(figures: dict[str, Any]) -> str:
-        value = figures.get(key) or {"n": 0}
-        if not value["n"]:
-            return "–"
-        p50, p99, top = (_time(value[name]) for name in ("p50", "p99", "max"))
-        return f"{p50} / {p99} / {top} ({value['n']})"
-
-    return cell
-
-
-def _requests(key: str) -> Callable[[dict[str, Any]], str]:
-    def cell(figures: dict[str, Any]) -> str:
-        counts = (figures.get("idle") or {}).get(key)
-        if counts is None:
-            return "–"
-        parts = ", ".join(f"{verb} {n:.1f}" for verb, n in counts.items())
-        return f"{sum(counts.values()):.1f} ({parts})" if counts else "0"
-
-    return cell
-
-
-def _memory(key: str) -> Callable[[dict[str, Any]], str]:
-    def cell(figures: dict[str, Any]) -> str:
-        value = (figures.get("idle") or {}).get(key)
-        if value is None:
-            return "–"
-        rss, pss, processes = value
-        return f"{rss / 1e6:.0f} MB ({pss / 1e6:.0f} MB; {processes})"
-
-    return cell
-
-
-_LINES: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
-    (
-        "SIGTERM of the leader → next workload runs, p50 / p99 / max (rounds)",
-        _spread("sigterm"),
-    ),
-    ("SIGTERM → lease released", _spread("until_released")),
-    ("released → acquired by the next", _spread("released_to_acquired")),
-    ("SIGKILL of the leader → next workload runs", _spread("sigkill")),
-    ("start of the command → workload runs, free lease", _spread("start")),
-    ("requests per minute, leader", _requests("leader_requests")),
-    ("requests per minute, standby", _requests("standby_requests")),
-    ("RSS of a leader (PSS; processes)", _memory("leader_memory")),
-    ("RSS of a standby (PSS; processes)", _memory("standby_memory")),
+BEGIN, END = "<!-- figures: make docs -->", "<!-- end of figures -->"
+SHOWN = (
+    ("sigterm", "next"),
+    ("sigkill", "next"),
+    ("start", "acquired"),
+    ("idle", "leader_requests"),
+    ("idle", "standby_requests"),
+    ("idle", "standby_rss"),
 )
+"""What the README tells of all electors."""
+
+PLOTS = {
+    "sigterm": ("next", "SIGTERM of the leader until the next workload runs"),
+    "sigkill": ("next", "SIGKILL of the leader until the next workload runs"),
+    "idle": ("standby_rss", "memory of a standby"),
+    "starved": ("late", "renewals later than due, on a starved machine"),
+}
+"""Part → the row that is drawn, and the title."""
+
+HEAD = """\
+# Figures
+
+<!-- Written by docs/write_figures.py: make docs -->
+
+`python -m bench` in the development environment measures all of this again, `--list`
+says how, `--show` repeats the last results. Every elector of a part is measured in one
+run on one real kube-apiserver with etcd on the same machine, each with its own
+defaults (lease duration 15 s). A cell shows median / 99th percentile / maximum, and
+the number of samples in brackets; the goals are k8s-leader's.
+"""
 
 
-def _machine(result: dict[str, Any]) -> str:
-    machine, versions = result["machine"], result["versions"]
-    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+def page(results: Mapping[str, Any]) -> str:
+    """
+    Return docs/figures.md.
+    """
+    measured = [part for part in PARTS.values() if part.name in results]
+    sections = [HEAD, *("".join(_section(p, results[p.name])) for p in measured)]
+    missing = [name for name in PARTS if name not in results]
+    if missing:
+        sections.append(f"Not measured yet: {', '.join(missing)}.\n")
+    return "\n".join(sections)
+
+
+def readme(text: str, results: Mapping[str, Any]) -> str:
+    """
+    Return the README with the newest figures between its two marks.
+    """
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{_summary(results)}{END}{after}"
+
+
+def plots(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """
+    Yield the plots: the name of each file beside the page, and its SVG.
+    """
+    for name, (key, title) in PLOTS.items():
+        if name in results:
+            yield f"figures-{name}.svg", _plot(name, key, title, results[name])
+
+
+def _summary(results: Mapping[str, Any]) -> str:
+    rows = [
+        (PARTS[name], row, results[name]["figures"])
+        for name, key in SHOWN
+        if name in results
+        for row in PARTS[name].rows
+        if row.key == key
+    ]
+    if not rows:
+        return "Nothing was measured yet.\n"
+    electors = [e for e in TITLES if any(e in found for _, _, found in rows)]
+    lines = [_line("median / longest", *(TITLES[e] for e in electors))]
+    lines.append(_line(*["---"] * (1 + len(electors))))
+    for _, row, found in rows:
+        cells = (_short(found.get(e, {}).get(row.key, {}), row) for e in electors)
+        lines.append(_line(row.what, *cells))
+    newest = max((results[n] for n, _ in SHOWN if n in results), key=_date)
+    return "".join([*lines, "\n", _where(newest)])
+
+
+def _section(part: Part, result: Mapping[str, Any]) -> Iterator[str]:
+    yield f"## {part.name}\n\n{part.about}\n\n"
+    electors = [name for name in TITLES if name in result["figures"]]
+    yield _line("", *(TITLES[name] for name in electors), "goal")
+    yield _line(*["---"] * (2 + len(electors)))
+    for row in part.rows:
+        cells = [
+            shown(result["figures"][name].get(row.key, {}), row.unit)
+            for name in electors
+        ]
+        yield _line(row.what, *cells, _goal(row))
+    yield "\n"
+    if part.name in PLOTS:
+        yield f"![{PLOTS[part.name][1]}](figures-{part.name}.svg)\n\n"
+    yield _where(result)
+
+
+def _short(figure: Mapping[str, Any], row: Row) -> str:
+    if not figure.get("n"):
+        return "–"
+    spelled = value(figure["p50"], row.unit)
+    longest = value(figure["max"], row.unit)
+    return spelled if figure["n"] == 1 else f"{spelled} / {longest}"
+
+
+def _goal(row: Row) -> str:
+    goals = []
+    if row.goal is not None:
+        goals.append(f"≤ {value(row.goal, row.unit)}")
+    if row.limit is not None:
+        goals.append(f"never over {value(row.limit, row.unit)}")
+    return ", ".join(goals)
+
+
+def _where(result: Mapping[str, Any]) -> str:
+    machine = result["machine"]
+    versions = ", ".join(f"{name} {v}" for name, v in result["versions"].items())
     return (
-        f"Measured {result['date'][:10]} on {machine['cpu']} ({machine['cores']} cores,"
-        f" {machine['memory_gb']} GB), {machine['system']}; {named}; one kube-apiserver"
-        " with etcd on the same machine, lease duration 15 s everywhere."
+        f"Measured {_date(result)[:10]} at {result['commit']} on {machine['cpu']} "
+        f"({machine['cores']} cores, {machine['memory_gb']} GB), {machine['system']}, "
+        f"load {result['load_before']} before it; {versions}.\n"
     )
+
+
+def _date(result: Mapping[str, Any]) -> str:
+    return str(result["date"])
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _plot(name: str, key: str, title: str, result: Mapping[str, Any]) -> str:
+    row = next(row for row in PARTS[name].rows if row.key == key)
+    found = {e: figures.get(key, {}) for e, figures in result["figures"].items()}
+    drawn = [
+        Bar(
+            name=TITLES[elector],
+            median=figure["p50"],
+            longest=figure["max"],
+            label=_short(figure, row),
+        )
+        for elector, figure in found.items()
+        if figure.get("n")
+    ]
+    return bars(title, drawn)

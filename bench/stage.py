@@ -8,6 +8,7 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,9 +50,16 @@ class Stage:
     """
 
     def __init__(
-        self, api: ApiServer, *, kind: Kind, namespace: str, lease: str
+        self,
+        api: ApiServer,
+        *,
+        kind: Kind,
+        namespace: str,
+        lease: str,
+        options: Sequence[str] = (),
     ) -> None:
         self._api = api
+        self._options = options
         self.kind = kind
         self._namespace = namespace
         self.lease = lease
@@ -76,6 +84,7 @@ class Stage:
                 lease=self.lease,
                 account=account,
                 command=self._command(name),
+                options=self._options,
             )
         return self._seats[name]
 

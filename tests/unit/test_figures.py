@@ -1,0 +1,78 @@
+"""
+What README and docs say in figures is what the bench measured.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.figures import merge, shown, summary
+from bench.part import Part
+from bench.parts import PARTS
+from bench.report import page, plots, readme
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULT = {
+    "date": "2026-01-01T00:00+00:00",
+    "commit": "abc1234",
+    "load_before": 0.1,
+    "machine": {"cpu": "c", "cores": "2", "memory_gb": "8", "system": "Linux 6"},
+    "versions": {"Python": "3.11"},
+    "figures": {
+        "ours": {"next": summary([0.01, 0.02, 0.03])},
+        "asyncio": {"next": summary([15.0])},
+    },
+}
+
+
+def test_readme_figures_page_and_plots_are_those_of_the_results() -> None:
+    script = ROOT / "docs" / "write_figures.py"
+    done = subprocess.run([sys.executable, script, "--check"], check=False, cwd=ROOT)
+    assert done.returncode == 0, "run: make docs"
+
+
+def test_a_changed_result_changes_page_readme_and_plot() -> None:
+    results = {"sigterm": RESULT}
+    marks = "a\n<!-- figures: make docs -->\nold\n<!-- end of figures -->\nb"
+    written = readme(marks, results)
+    assert "20 ms / 30 ms" in written
+    assert "old" not in written
+    assert written.startswith("a\n")
+    assert written.endswith("\nb")
+    assert "20 ms / 30 ms / 30 ms (3)" in page(results)
+    ((name, drawing),) = plots(results)
+    assert name == "figures-sigterm.svg"
+    assert "20 ms / 30 ms" in drawing
+    assert list(plots(results)) == [(name, drawing)]
+
+
+def test_what_was_not_measured_is_said() -> None:
+    assert "Not measured yet" in page({"sigterm": RESULT})
+    assert shown({"n": 0}, "s") == "–"
+
+
+def test_a_part_replaces_its_own_result_only(tmp_path: Path) -> None:
+    file = tmp_path / "results" / "figures.json"
+    merge("start", {"date": "1"}, path=file)
+    merge("sigterm", {"date": "2"}, path=file)
+    merge("start", {"date": "3"}, path=file)
+    assert '"date": "3"' in file.read_text()
+    assert '"date": "2"' in file.read_text()
+    assert '"date": "1"' not in file.read_text()
+
+
+def test_percentiles_are_by_nearest_rank() -> None:
+    found = summary([n / 1000 for n in range(1, 1001)])
+    assert (found["n"], found["p50"], found["p99"]) == (1000, 0.5, 0.99)
+    assert (found["p999"], found["max"]) == (0.999, 1.0)
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=list(PARTS))
+def test_every_part_says_what_it_measures(part: Part) -> None:
+    assert part.about.endswith(".")
+    assert len({row.key for row in part.rows}) == len(part.rows) > 0
+    assert min(part.rounds) > 0
