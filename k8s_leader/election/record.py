@@ -232,25 +232,46 @@ def renewal(
     """
     Return what the holder writes to renew; it also publishes the token (S17).
 
-    ``renew_time`` moves to another whole second even when the wall clock stands
-    still or steps back, because client-go sees changes by the second (interop 6)
-    and a write that changes nothing is no renewal (S6).
+    ``renew_time`` is in another whole second than before, however often it is
+    renewed and also when the wall clock stands still or steps back: client-go sees
+    changes by the second (interop 6), and a write that changes nothing is no
+    renewal (S6).
     """
-    last = unix_seconds(current.renew_time)
-    if last is not None and int(wall) <= int(last) < wall + _FAR_AHEAD:
-        wall = int(last) + 1.0
     return replace(
         current,
         duration=duration,
-        renew_time=micro_time(wall),
+        renew_time=micro_time(_moved(unix_seconds(current.renew_time), wall)),
         our_duration=duration,
         token=current.token if token is None else token,
     )
 
 
-def release(current: Record, *, wall: float) -> Record:
+def _moved(last: float | None, wall: float) -> float:
+    """
+    Return a time near ``wall`` whose whole second is another than that of ``last``.
+
+    Of several renewals in one second every other one is dated a second ahead; always
+    to date the next one ahead would run away from the clock. No time comes twice,
+    even if the clock stands still: somebody may see only every other renewal.
+    """
+    wall = round(wall, 6)
+    if last is None or int(last) < int(wall) or last >= wall + _FAR_AHEAD:
+        return wall
+    back = max(wall, last - 1.0 + 1e-6)
+    if int(last) == int(wall) + 1 and int(back) < int(last):
+        return back
+    return last + 1.0
+
+
+def release(current: Record, *, wall: float, token: int | None = None) -> Record:
     """
     Return what the holder writes to give the lease up, with the marker (S5, S12).
+
+    Args:
+        current: the record of the term.
+        wall: Unix seconds.
+        token: of the term; published here, too, for the term may end before its
+            first renewal (S17).
     """
     now = micro_time(wall)
     return replace(
@@ -260,5 +281,6 @@ def release(current: Record, *, wall: float) -> Record:
         acquire_time=now,
         renew_time=now,
         released_by=current.holder,
+        token=current.token if token is None else token,
         step_down=None,  # done; a switchover stays until somebody takes the lease
     )

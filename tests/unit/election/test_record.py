@@ -20,6 +20,7 @@ from k8s_leader.election.record import (
     micro_time,
     release,
     renewal,
+    unix_seconds,
 )
 
 WALL = 1_750_000_000.25
@@ -99,6 +100,24 @@ def test_each_renewal_moves_renew_time_to_another_second(steps: list[float]) -> 
         record = after
 
 
+@given(st.lists(st.floats(min_value=0.0, max_value=0.999), min_size=2, max_size=30))
+def test_several_renewals_in_one_second_do_not_run_ahead_of_the_clock(
+    steps: list[float],
+) -> None:
+    """
+    Each is in another second than the one before all the same.
+    """
+    wall, record = WALL, held()
+    for step in steps:
+        wall += step
+        after = renewal(record, duration=1.0, wall=wall, token=1)
+        assert whole_second(after.renew_time) != whole_second(record.renew_time)
+        at = unix_seconds(after.renew_time)
+        assert at is not None
+        assert -0.001 < at - wall < 2.0
+        record = after
+
+
 @given(st.datetimes(timezones=st.timezones()), st.floats(0, 4e9))
 def test_any_renew_time_that_another_wrote_can_be_renewed(
     there: datetime.datetime, wall: float
@@ -133,9 +152,16 @@ def test_an_absurd_renew_time_does_not_hinder_a_renewal(text: str | None) -> Non
     assert whole_second(after.renew_time) == "2025-06-15T15:06:41"
 
 
-def test_a_clock_that_stood_still_moves_renew_time_by_one_second() -> None:
-    after = renewal(held(), duration=15.0, wall=WALL, token=1)
-    assert after.renew_time == "2025-06-15T15:06:41.000000Z"
+def test_a_clock_that_stands_still_writes_no_renew_time_twice() -> None:
+    """
+    A follower that sees every second renewal only would think that nobody renews.
+    """
+    record, written = held(), set()
+    for _ in range(20):
+        record = renewal(record, duration=15.0, wall=WALL, token=1)
+        written.add(record.renew_time)
+    assert len(written) == 20
+    assert "2025-06-15T15:06:41.250000Z" in written
 
 
 def test_s5_a_release_frees_the_record_and_leaves_the_marker() -> None:
@@ -146,6 +172,10 @@ def test_s5_a_release_frees_the_record_and_leaves_the_marker() -> None:
     assert after.is_free
     assert after.was_released
     assert after.token == 9
+
+
+def test_s17_a_term_that_ends_before_its_first_renewal_publishes_its_token() -> None:
+    assert release(held(token=None), wall=WALL, token=41).token == 41
 
 
 def test_a_marker_of_another_holder_is_no_release_of_the_last_one() -> None:
