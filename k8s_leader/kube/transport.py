@@ -40,6 +40,7 @@ MAX_ANSWER: Final = 8 * 2**20
 """Bytes of an answer at most; an object in etcd has at most 1.5 MiB."""
 
 _IDLE: Final = 300.0
+_LAST_TURNS: Final = 3
 _USER_TIMEOUT: Final = 20.0
 _KEEPALIVE: Final = {
     "TCP_KEEPIDLE": 15,
@@ -91,6 +92,8 @@ class _Pool:
 
     async def close(self) -> None:
         await self._session.close()
+        for _ in range(_LAST_TURNS):  # a connection that was being made closes later
+            await asyncio.sleep(0)
 
 
 class _Rest(RESTClientObject):

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from k8s_leader.election.orders import PAUSED, STEP_DOWN, SWITCHOVER
 from k8s_leader.election.record import Record, Stored
 from k8s_leader.errors import LeaseMalformedError
-from k8s_leader.leases.port import Sighting
+from k8s_leader.leases.port import Sighting, closing
 
 __all__ = [
     "ANNOTATIONS",
@@ -208,10 +208,11 @@ class KubernetesStore:
         """
         Yield the Lease as it is and as it changes.
         """
-        async for event in self._api.watch(self._namespace, self._name):
-            sighting = _sighting(event)
-            if sighting is not None:
-                yield sighting
+        async with closing(self._api.watch(self._namespace, self._name)) as events:
+            async for event in events:
+                sighting = _sighting(event)
+                if sighting is not None:
+                    yield sighting
 
     async def close(self) -> None:
         """

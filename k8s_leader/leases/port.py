@@ -10,8 +10,9 @@ three methods returning bool (``custom.py``).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from k8s_leader.election.observation import Lost, Unwanted
 from k8s_leader.election.record import Record, Stored, TermId
@@ -28,7 +29,10 @@ __all__ = [
     "Sighted",
     "Sighting",
     "StillHeld",
+    "closing",
 ]
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,3 +211,19 @@ class RecordStore(Protocol):
         """
         Let go of everything; the record stays.
         """
+
+
+@asynccontextmanager
+async def closing(events: AsyncIterator[_T]) -> AsyncIterator[AsyncIterator[_T]]:
+    """
+    Lend an iterator and close it at the end, where that is possible.
+
+    A generator that is left to the garbage collector would hold its connection after
+    the client was closed.
+    """
+    try:
+        yield events
+    finally:
+        aclose = getattr(events, "aclose", None)
+        if aclose is not None:
+            await aclose()

@@ -56,6 +56,7 @@ from k8s_leader.leases.port import (
     Sighted,
     Sighting,
     StillHeld,
+    closing,
 )
 
 __all__ = ["RecordedLeaseManager"]
@@ -73,6 +74,9 @@ _TRIES = 4
 
 _CLAIMS = 8
 """How many own writes without an answer are remembered."""
+
+_ABSURD = 10
+"""A holder that the record protects this many times our own duration is told of."""
 
 _MISSING = "the Lease does not exist, and lease-create is off"
 
@@ -107,9 +111,11 @@ class RecordedLeaseManager:
         self._make_again = make_again
         self._told_missing = False
         self._told_nonsense: tuple[Nonsense, ...] = ()
+        self._told_absurd: tuple[str, float] | None = None
         self._seen = Observation(own_duration=lease_duration)
         self._lock = asyncio.Lock()
         self._watching = False
+        self._told_version = 0  # of the latest event of the watch
         self._outdated = False  # a write of ours met a newer state
         self._read_at = float("-inf")
         self._claims: deque[TermId] = deque(maxlen=_CLAIMS)
@@ -213,11 +219,12 @@ class RecordedLeaseManager:
         """
         Yield what the watch shows, judged; a leader's own Lease too (S8).
         """
-        async for sighting in self._store.watch():
-            self._watching = not sighting.blind
-            change = await self._sight(sighting)
-            if change is not None:
-                yield change
+        async with closing(self._store.watch()) as sightings:
+            async for sighting in sightings:
+                self._watching = not sighting.blind
+                change = await self._sight(sighting)
+                if change is not None:
+                    yield change
 
     async def close(self) -> None:
         """
@@ -330,7 +337,7 @@ class RecordedLeaseManager:
         return True
 
     async def _write_release(self, stored: Stored) -> bool:
-        record = release(stored.record, wall=self._clock.wall())
+        record = release(stored.record, wall=self._clock.wall(), token=self._token)
         try:
             written = await self._store.replace(stored, record)
         except (LeaseConflictError, LeaseNotFoundError):
@@ -375,12 +382,35 @@ class RecordedLeaseManager:
             if order not in self._told_nonsense:
                 _logger.warning("the Lease's annotation %s", order)
         self._told_nonsense = odd
+        self._tell_absurd(stored)
+
+    def _tell_absurd(self, stored: Stored | None) -> None:
+        """
+        Say once that a holder's record keeps everybody out for very long.
+        """
+        if stored is None or stored.record.holder in ("", self._identity):
+            self._told_absurd = None
+            return
+        holder, duration = stored.record.holder, stored.record.duration or 0.0
+        limit = _ABSURD * max(self._duration, 1.0)
+        if duration > limit and self._told_absurd != (holder, duration):
+            _logger.warning(
+                "%s holds the lease for %g s at a time, ours is %g s: if it dies, "
+                "nobody leads for that long. Fix: give all candidates one "
+                "--lease-duration, or edit the Lease's leaseDurationSeconds",
+                holder,
+                duration,
+                self._duration,
+            )
+            self._told_absurd = (holder, duration)
 
     async def _sight(self, sighting: Sighting) -> Change | None:
         if sighting.blind:
             return None if self._term else Sighted(holder=self.holder, try_now=True)
-        if self._is_late(sighting):
+        if self._went_back(sighting.version):
             return await self._confirm()
+        if self._is_late(sighting):
+            return None  # an echo, or a stalled watch: what is newer was seen already
         if self._term is not None and sighting.stored is None:
             return await self._confirm()  # deletion loses the term: ask the truth
         before = self._seen
@@ -392,9 +422,18 @@ class RecordedLeaseManager:
         version = sighting.version
         return version is not None and version < self._seen.highest_version
 
+    def _went_back(self, version: int | None) -> bool:
+        """
+        Tell whether the watch contradicts itself: it tells in order, however late.
+        """
+        if version is None:
+            return False
+        before, self._told_version = self._told_version, version
+        return version < before
+
     async def _confirm(self) -> Change | None:
         """
-        Settle by a quorum read whether a strange event is late or the truth (S16).
+        Settle by a quorum read whether a strange event is the truth (S16).
         """
         async with self._lock:
             before = self._seen

@@ -295,6 +295,32 @@ async def test_a_missing_lease_is_told_once_until_it_was_there(
     assert len([r for r in caplog.records if "make it so" in r.message]) == 2
 
 
+async def test_a_holder_that_keeps_everybody_out_for_very_long_is_told_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.lease.write(None, Record(holder="b", duration=86400.0))
+    for _ in range(3):
+        await world.manager.acquire(duration=15.0)
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "b holds the lease for 86400 s at a time, ours is 15 s" in warnings[0]
+    world.edit(duration=20.0)
+    await world.manager.acquire(duration=15.0)
+    world.edit(duration=86400.0)
+    await world.manager.acquire(duration=86400.0)  # ours is as long: as it was meant
+    assert len([r for r in caplog.records if r.levelname == "WARNING"]) == 1
+
+
+async def test_s17_a_term_released_before_its_first_renewal_publishes_its_token(
+    world: World,
+) -> None:
+    held = await world.win()
+    await world.manager.release()
+    stored = world.lease.read()
+    assert stored is not None
+    assert stored.record.token == held.token
+
+
 async def test_a_broken_watch_wakes_a_standby_and_leaves_a_leader_alone(
     world: World,
 ) -> None:
@@ -309,16 +335,29 @@ async def test_a_broken_watch_wakes_a_standby_and_leaves_a_leader_alone(
     await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
-async def test_s16_an_older_version_from_the_watch_is_settled_by_a_read(
-    world: World,
-) -> None:
+async def test_late_events_of_a_stalled_watch_cost_nothing(world: World) -> None:
+    await world.win()
+    late = [world.lease.read()]
+    for _ in range(5):
+        await world.manager.renew(duration=15.0)
+        late.append(world.lease.read())
+    asked = len(world.store.asked)
+    stolen = world.edit(holder="thief", transitions=9)
+    changes = watched(world, *(seen(old) for old in late), seen(stolen))
+    assert await anext(changes) == Lost(reason=LossReason.STOLEN, holder="thief")
+    assert world.store.asked[asked:] == []
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_s16_a_watch_that_goes_back_is_settled_by_a_read(world: World) -> None:
     await world.win()
     old = world.lease.read()
     await world.manager.renew(duration=15.0)
-    stolen = world.edit(holder="thief", transitions=9)
-    changes = watched(world, seen(old))  # a late event: the truth is a theft
+    new = world.lease.read()
+    world.edit(holder="thief", transitions=9)
+    changes = watched(world, seen(new), seen(old))
     assert await anext(changes) == Lost(reason=LossReason.STOLEN, holder="thief")
-    assert stolen.version is not None
+    assert world.store.asked[-1] == "get"
     await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
@@ -328,10 +367,37 @@ async def test_s16_a_roll_back_that_the_watch_shows_is_a_loss_once_it_is_read(
     await world.win()
     old = world.lease.read()
     await world.manager.renew(duration=15.0)
+    new = world.lease.read()
     world.store.told = old  # the quorum read shows it, too
-    changes = watched(world, seen(old))
+    changes = watched(world, seen(new), seen(old))
     assert await anext(changes) == Lost(reason=LossReason.ROLLED_BACK)
     await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_s16_a_roll_back_below_what_the_watch_told_is_found_by_the_renewal(
+    world: World,
+) -> None:
+    """
+    A watch that lags behind our own writes cannot show it: the next write does.
+    """
+    await world.win()
+    old = world.lease.read()
+    await world.manager.renew(duration=15.0)
+    assert await _told(watched(world, seen(old))) is None
+    world.store.told = old
+    world.store.faults.append(LeaseConflictError("409"))
+    lost = await world.manager.renew(duration=15.0)
+    assert lost == Lost(reason=LossReason.ROLLED_BACK)
+
+
+async def _told(changes: AsyncIterator[object]) -> object:
+    """
+    Return what the watch tells of the events that wait; ``None``: nothing.
+    """
+    told = asyncio.ensure_future(anext(changes))
+    done, _ = await asyncio.wait([told], timeout=0.05)
+    told.cancel()
+    return told.result() if done else None
 
 
 async def test_what_cannot_be_read_now_is_settled_by_what_comes_next(
