@@ -1,9 +1,11 @@
 """
-Wake up when another process writes to a SQLite file.
+Wake up when another process has written to a SQLite file.
 
-inotify on the file's folder where there is one (Linux, through ctypes), which costs
-nothing while nothing happens; a look at the file's time stamps every 20 ms elsewhere.
-Either is only a hint: who is woken reads the truth.
+Writers touch the file after each commit: the one moment from which on a reader finds
+something new, and which SQLite itself leaves no trace of. inotify on the file's folder
+sees that where there is one (Linux, through ctypes) and costs nothing while nothing
+happens; elsewhere the file's time stamps are looked at every 20 ms. Either is only a
+hint: who is woken reads the truth.
 """
 
 from __future__ import annotations
@@ -16,15 +18,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["FileWatch"]
+__all__ = ["FileWatch", "touch"]
 
 _POLL = 0.02
 _LOOK_ANYWAY = 1.0
-"""inotify can overflow, and another container's mount may not be seen (seconds)."""
+"""
+Seconds. inotify can overflow, a writer may be killed before it touches the file, and
+who writes without us (``sqlite3`` by hand) never does.
+"""
 
 _IN_NONBLOCK = 0o4000
 _IN_CLOEXEC = 0o2000000
-_IN_MODIFY = 0x2
+_IN_ATTRIB = 0x4
 _IN_CREATE = 0x100
 _IN_DELETE = 0x200
 _IN_MOVED_TO = 0x80
@@ -32,7 +37,7 @@ _IN_MOVED_TO = 0x80
 
 class FileWatch:
     """
-    Waits for changes of a file and of SQLite's files beside it.
+    Waits until a file was touched, made or removed.
 
     Use it as a context manager in the loop that waits.
     """
@@ -83,7 +88,7 @@ class FileWatch:
 
     def _drain(self, descriptor: int) -> None:
         events = os.read(descriptor, 65536)
-        if os.fsencode(self._path.name) in events:
+        if os.fsencode(self._path.name) + b"\0" in events:
             self._changed.set()
 
     async def _poll(self) -> None:
@@ -93,15 +98,21 @@ class FileWatch:
             if self._stamp() != before:
                 return
 
-    def _stamp(self) -> tuple[tuple[int, int], ...]:
-        found = []
-        for suffix in ("", "-wal", "-journal"):
-            try:
-                status = os.stat(f"{self._path}{suffix}")
-            except FileNotFoundError:
-                continue
-            found.append((status.st_mtime_ns, status.st_size))
-        return tuple(found)
+    def _stamp(self) -> int:
+        try:
+            return os.stat(self._path).st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+
+def touch(path: Path) -> None:
+    """
+    Wake those who wait for a write to this file.
+    """
+    try:
+        os.utime(path)
+    except OSError:
+        return  # it was removed, or is another user's: they look now and then
 
 
 def _inotify(folder: Path) -> int | None:
@@ -114,7 +125,7 @@ def _inotify(folder: Path) -> int | None:
     descriptor = int(library.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC))
     if descriptor < 0:  # the limit of instances is reached
         return None
-    mask = _IN_MODIFY | _IN_CREATE | _IN_DELETE | _IN_MOVED_TO
+    mask = _IN_ATTRIB | _IN_CREATE | _IN_DELETE | _IN_MOVED_TO
     if library.inotify_add_watch(descriptor, os.fsencode(folder), mask) < 0:
         os.close(descriptor)
         return None

@@ -29,7 +29,7 @@ from k8s_leader.errors import (
     LeaseUnavailableError,
     SettingsError,
 )
-from k8s_leader.leases.filewatch import FileWatch
+from k8s_leader.leases.filewatch import FileWatch, touch
 from k8s_leader.leases.port import Sighting
 from k8s_leader.settings import check_sqlite_path
 
@@ -62,12 +62,6 @@ _REPLACE = (
     f"UPDATE lease SET version = {_NEXT}, record = ? "  # noqa: S608  # a constant
     "WHERE name = ? AND uid = ? AND version = ? RETURNING uid, version, record"
 )
-
-_LOOKS = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, *(0.03,) * 10)
-"""
-A write wakes the watch before it is committed, by as much as the disk takes to sync:
-look again after these pauses (seconds).
-"""
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _NETWORK = frozenset(
@@ -151,6 +145,7 @@ class SqliteStore:
         await self._call(
             lambda db: db.execute("DELETE FROM lease WHERE name = ?", (self._name,))
         )
+        touch(self._path)
 
     async def watch(self) -> AsyncIterator[Sighting]:
         """
@@ -159,13 +154,10 @@ class SqliteStore:
         last: Sighting | None = None
         with FileWatch(self._path) as changes:
             while True:
-                for pause in _LOOKS:
-                    await asyncio.sleep(pause)
-                    sighting = await self._look()
-                    if sighting != last:
-                        yield sighting
-                        last = sighting
-                        break
+                sighting = await self._look()
+                if sighting != last:
+                    yield sighting
+                    last = sighting
                 await changes.wait()
 
     async def _look(self) -> Sighting:
@@ -184,9 +176,14 @@ class SqliteStore:
         self._thread.shutdown(wait=False)
 
     async def _write(self, statement: str, values: tuple[object, ...]) -> Stored:
-        row = await self._call(
-            lambda db: db.execute(statement, values).fetchone()  # ends the statement
-        )
+        def write(database: sqlite3.Connection) -> tuple[Any, ...] | None:
+            row: tuple[Any, ...] | None
+            row = database.execute(statement, values).fetchone()  # ends the statement
+            if row is not None:
+                touch(self._path)
+            return row
+
+        row = await self._call(write)
         if row is None:
             raise LeaseConflictError(f"{self._name}: somebody else wrote first")
         return _stored(row)

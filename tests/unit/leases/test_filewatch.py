@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from k8s_leader.leases import filewatch
-from k8s_leader.leases.filewatch import FileWatch
+from k8s_leader.leases.filewatch import FileWatch, touch
 
 
 @pytest.fixture
@@ -39,31 +39,43 @@ def out_of_descriptors() -> Iterator[None]:
 
 async def woken(path: Path, *, by: Path) -> bool:
     """
-    Tell whether a write to one file wakes the watch of another within 20 s.
+    Tell whether touching one file wakes the watch of another within 20 s.
     """
     with FileWatch(path) as watch:
         waiting = asyncio.ensure_future(watch.wait())
         await asyncio.sleep(0)
-        by.write_text("something longer")
+        touch(by)
         await asyncio.wait([waiting], timeout=20)
         return waiting.done()
 
 
-@pytest.mark.parametrize("name", ["lease.db", "lease.db-wal"])
-async def test_a_write_to_the_file_or_beside_it_wakes(
-    path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+async def test_a_touch_wakes_with_inotify_and_without(
+    path: Path, platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(filewatch, "_LOOK_ANYWAY", 3600.0)
-    assert await woken(path, by=path.with_name(name))
+    assert await woken(path, by=path)
 
 
-@pytest.mark.parametrize("name", ["lease.db", "lease.db-wal"])
-async def test_where_there_is_no_inotify_time_stamps_are_looked_at(
-    path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+async def test_making_the_file_wakes(
+    tmp_path: Path, platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(filewatch, "_LOOK_ANYWAY", 3600.0)
-    assert await woken(path, by=path.with_name(name))
+    path = tmp_path / "lease.db"
+    with FileWatch(path) as watch:
+        waiting = asyncio.ensure_future(watch.wait())
+        await asyncio.sleep(0)
+        path.touch()
+        await asyncio.wait([waiting], timeout=20)
+        assert waiting.done()
+
+
+def test_a_file_that_is_gone_is_touched_by_nobody(tmp_path: Path) -> None:
+    touch(tmp_path / "absent")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
