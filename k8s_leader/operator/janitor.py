@@ -9,7 +9,6 @@ label knows a leader. What the Pod writes meanwhile wins.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +17,9 @@ from k8s_leader.errors import LeaseConflictError, LeaseError, LeaseNotFoundError
 from k8s_leader.kube.pods import PodApi, PodRef
 from k8s_leader.leases.kubernetes import LeaseApi, parse
 from k8s_leader.observers.cluster.complaint import Complaint
-from k8s_leader.observers.cluster.names import CANDIDATE, DELETION_COST, ROLE, Role
-from k8s_leader.operator.view import ClusterView, Key, key_of
+from k8s_leader.observers.cluster.names import DELETION_COST, ROLE, Role
+from k8s_leader.operator.duty import Duty
+from k8s_leader.operator.view import Body, ClusterView, Key, key_of, says_of_itself
 
 __all__ = ["Janitor"]
 
@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 _TIMEOUT = 3.0
 
 
-class Janitor:
+class Janitor(Duty):
     """
     Compares the Pods that are labelled as leaders with the Leases they name.
 
@@ -46,7 +46,7 @@ class Janitor:
             "taking the marks off a Pod that leads no more", switch="--no-janitor"
         )
 
-    async def lease_changed(self, lease: Mapping[str, Any]) -> None:
+    async def lease_changed(self, lease: Body) -> None:
         """
         Look at every Pod that claims to lead by this Lease.
         """
@@ -96,14 +96,8 @@ def _claim(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     Return what a Pod that is labelled as a leader says of its candidate.
     """
-    metadata = pod["metadata"]
-    if (metadata.get("labels") or {}).get(ROLE) != Role.LEADER:
-        return {}
-    try:
-        found = json.loads((metadata.get("annotations") or {}).get(CANDIDATE, "{}"))
-    except (ValueError, TypeError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    labels = pod["metadata"].get("labels") or {}
+    return says_of_itself(pod) if labels.get(ROLE) == Role.LEADER else {}
 
 
 def _holds(lease: Mapping[str, Any], claim: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from k8s_leader.errors import LeaseConflictError, LeaseError, LeaseUnavailableEr
 from k8s_leader.leases.kubernetes import KubernetesStore, LeaseApi, parse
 from k8s_leader.observers.cluster.complaint import Complaint
 from k8s_leader.observers.cluster.notes import LeaseNotes
+from k8s_leader.operator.duty import Duty
 from k8s_leader.operator.proof import Proof, Refusal, proof
 from k8s_leader.operator.view import ClusterView, Key, key_of
 from k8s_leader.release import installed_version
@@ -28,7 +29,7 @@ _PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each attempt: a lease that cannot be written by then expires soon."""
 
 
-class Releaser:
+class Releaser(Duty):
     """
     Compares each Lease with the Pod of its holder, whenever one of them changes.
 

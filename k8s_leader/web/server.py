@@ -13,16 +13,16 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from k8s_leader.runner.term import call_in
 from k8s_leader.web.door import Door
 from k8s_leader.web.listen import BACKLOG
 
 if TYPE_CHECKING:
-    from k8s_leader.web.pages import Pages
+    from aiohttp import web
 
-__all__ = ["HttpServer"]
+__all__ = ["HttpServer", "Site"]
 
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +30,22 @@ _BURST = 32
 """Connections accepted in one go: each costs a descriptor before it is judged."""
 
 _LONGEST_LINE = 4096
+
+
+class Site(Protocol):
+    """
+    What is served.
+
+    Attributes:
+        keep: to be called with the transport of a stream, which may last.
+    """
+
+    keep: Callable[[asyncio.BaseTransport | None], None]
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """
+        Answer a request.
+        """
 
 
 class HttpServer:
@@ -42,7 +58,7 @@ class HttpServer:
     """
 
     def __init__(
-        self, listening: socket.socket, *, make_pages: Callable[[], Pages]
+        self, listening: socket.socket, *, make_pages: Callable[[], Site]
     ) -> None:
         self._listening = listening
         self._make_pages = make_pages
@@ -92,7 +108,7 @@ class HttpServer:
             await _serve(self._listening, pages, over)
 
 
-async def _serve(listening: socket.socket, pages: Pages, over: asyncio.Event) -> None:
+async def _serve(listening: socket.socket, pages: Site, over: asyncio.Event) -> None:
     from aiohttp import web
 
     quiet = logging.getLogger(f"{__name__}.requests")

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.cluster import ApiServer
 from tests.helpers.helm import OPERATOR_CHART, Helm, HelmError, Manifest, only
 from tests.helpers.objects import apply, create_service_account
-from tests.helpers.operator import RIGHTS
+from tests.helpers.operator import RIGHTS, SLICE_RIGHTS
 
 pytestmark = pytest.mark.helm
 
@@ -57,12 +57,22 @@ def test_it_has_no_right_outside_the_namespaces_it_was_given(helm: Helm) -> None
     assert container["args"][-2:] == ["--namespace=shop", "--namespace=billing"]
 
 
-def test_without_the_janitor_it_may_only_read_pods(helm: Helm) -> None:
-    objects = rendered(helm, {"janitor": {"enabled": False}})
-    (_, pods) = rules(objects)["ClusterRole", None]
+def test_what_is_turned_off_has_no_rights(helm: Helm) -> None:
+    names = ("janitor", "columns", "remake", "events")
+    objects = rendered(helm, {name: {"enabled": False} for name in names})
+    leases, pods = rules(objects)["ClusterRole", None]
+    assert leases["verbs"] == ["get", "list", "watch", "update"]
     assert pods["verbs"] == ["list", "watch"]
     (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
-    assert "--no-janitor" in container["args"]
+    for name in names:
+        assert f"--no-{name}" in container["args"]
+
+
+def test_endpoint_slices_bring_their_rights(helm: Helm) -> None:
+    objects = rendered(helm, {"endpointSlices": {"enabled": True}})
+    assert rules(objects)["ClusterRole", None] == RIGHTS + SLICE_RIGHTS
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "--endpoint-slices" in container["args"]
 
 
 def test_no_rights_and_no_account_where_others_make_them(helm: Helm) -> None:
@@ -122,6 +132,8 @@ def test_a_real_api_server_takes_every_object_and_the_restricted_level_the_pod(
         ({"namespaces": ["Shop"]}, "namespaces"),
         ({"image": {"digest": "sha256:12"}}, "digest"),
         ({"log": {"level": "loud"}}, "level"),
+        ({"remake": {"enabled": "yes"}}, "remake"),
+        ({"endpointSlices": True}, "endpointSlices"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(

@@ -12,17 +12,28 @@ from pathlib import Path
 
 from tests.helpers.lifeline import Lifeline
 
-__all__ = ["RIGHTS", "Operator"]
+__all__ = ["RIGHTS", "SLICE_RIGHTS", "Operator"]
 
 RIGHTS = [
     {
         "apiGroups": ["coordination.k8s.io"],
         "resources": ["leases"],
-        "verbs": ["get", "list", "watch", "update"],
+        "verbs": ["get", "list", "watch", "update", "create"],
     },
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
 ]
 """All that it needs; its chart gives the same."""
+
+SLICE_RIGHTS = [
+    {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
+    {
+        "apiGroups": ["discovery.k8s.io"],
+        "resources": ["endpointslices"],
+        "verbs": ["get", "create", "update"],
+    },
+]
+"""What ``--endpoint-slices`` needs besides."""
 
 
 _AS_NOBODY = """
@@ -44,17 +55,23 @@ class Operator:
 
     Args:
         kubeconfig: of an account with `RIGHTS`.
+        flags: of the command, besides.
         namespace: where it acts.
         log: where its output goes.
         lifeline: ends it with the test run.
     """
 
     def __init__(
-        self, kubeconfig: Path, *, namespace: str, log: Path, lifeline: Lifeline
+        self,
+        kubeconfig: Path,
+        *flags: str,
+        namespace: str,
+        log: Path,
+        lifeline: Lifeline,
     ) -> None:
         self._log = log
         argv = [sys.executable, "-c", _AS_NOBODY, "operator"]
-        argv += ["--namespace", namespace, "--log-level", "debug"]
+        argv += ["--namespace", namespace, "--log-level", "debug", *flags]
         with log.open("wb") as out:
             self._popen = subprocess.Popen(
                 argv,

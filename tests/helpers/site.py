@@ -131,5 +131,7 @@ class Site:
     def notes(self) -> dict[str, str]:
         return {
             name.removeprefix("k8s-leader.io/"): text
-            for name, text in self.lease()["metadata"]["annotations"].items()
+            for name, text in (
+                self.lease()["metadata"].get("annotations") or {}
+            ).items()
         }

@@ -47,8 +47,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "operator.rules" -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, list, watch, update]
+  verbs: [get, list, watch, update{{ if .Values.remake.enabled }}, create{{ end }}]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch{{ if .Values.janitor.enabled }}, patch{{ end }}]
+{{- if .Values.events.enabled }}
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end }}
+{{- if .Values.endpointSlices.enabled }}
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list, watch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, create, update]
+{{- end }}
 {{- end -}}

@@ -17,7 +17,13 @@ from typing import Any, Protocol
 
 from k8s_leader.observers.cluster.names import CANDIDATE, LEASE, ROLE, Role, label_value
 
-__all__ = ["Candidate", "PodFinder", "candidates", "count_candidates"]
+__all__ = [
+    "Candidate",
+    "PodFinder",
+    "candidates",
+    "competes_for",
+    "count_candidates",
+]
 
 
 class PodFinder(Protocol):
@@ -108,11 +114,16 @@ async def count_candidates(
         LeaseError: the one that fits.
     """
     found = await pods.find(namespace, selector=LEASE, timeout=timeout)
-    named = (_lease_of(pod) for pod in found if not _has_ended(pod))
+    named = (competes_for(pod) for pod in found)
     return Counter(name for name in named if name is not None)
 
 
-def _lease_of(pod: Mapping[str, Any]) -> tuple[str, str] | None:
+def competes_for(pod: Mapping[str, Any]) -> tuple[str, str] | None:
+    """
+    Return namespace and name of a Pod's lease; ``None`` if it ended, or is odd.
+    """
+    if _has_ended(pod):
+        return None
     facts = _facts(_part(_part(pod, "metadata"), "annotations").get(CANDIDATE))
     namespace, slash, name = str(facts.get("lease", "")).partition("/")
     return (namespace, name) if slash else None

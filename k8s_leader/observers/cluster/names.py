@@ -11,13 +11,16 @@ from k8s_leader.leases.kubernetes import PREFIX
 
 __all__ = [
     "CANDIDATE",
+    "CANDIDATES",
     "DELETION_COST",
     "ENTRYPOINT",
     "HISTORY",
     "LAST_CHANGE",
+    "LEADER_OF",
     "LEASE",
     "NODE",
     "POD",
+    "REMAKE",
     "ROLE",
     "VERSION",
     "Role",
@@ -50,6 +53,15 @@ NODE = PREFIX + "node"
 
 VERSION = PREFIX + "version"
 """Annotation of a Lease: the version of k8s-leader that wrote it last."""
+
+CANDIDATES = PREFIX + "candidates"
+"""Annotation of a Lease: how many Pods compete for it; written by the operator."""
+
+LEADER_OF = PREFIX + "leader-of"
+"""Annotation of a Service without selector: the Lease whose leader it leads to."""
+
+REMAKE = PREFIX + "remake"
+"""Annotation of a Lease: ``true`` asks for it to be made again when it is deleted."""
 
 LAST_CHANGE = PREFIX + "last-change"
 """Annotation of a Lease: one sentence about the last change of hands."""

@@ -5,46 +5,19 @@ The operator beside real candidates on a real API server; the test is the kubele
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers.candidate import Candidate, Journal, boot_time, wait_until
-from tests.helpers.cluster import ApiServer
-from tests.helpers.lifeline import Lifeline
-from tests.helpers.operator import RIGHTS, Operator
+from tests.helpers.candidate import Candidate, boot_time, wait_until
+from tests.helpers.operator import Operator
 from tests.helpers.site import NAME, Site
 
 pytestmark = [pytest.mark.kube, pytest.mark.slow]
 
 LONG = ("--lease-duration", "20s", "--safety-margin", "1.4s")
 """Nobody waits for the end of such a lease here."""
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal")
-
-
-@pytest.fixture
-def site(api_server: ApiServer, journal: Journal, lifeline: Lifeline) -> Site:
-    return Site(api_server, journal, lifeline)
-
-
-@pytest.fixture
-def operator(site: Site, tmp_path: Path) -> Iterator[Operator]:
-    token = site.api.service_account(site.namespace, "operator", rules=RIGHTS)
-    running = Operator(
-        site.api.kubeconfig(token, namespace=site.namespace),
-        namespace=site.namespace,
-        log=tmp_path / "operator.log",
-        lifeline=site.lifeline,
-    )
-    yield running
-    assert running.stop() == 0
-    assert not running.said("Traceback")
 
 
 def leader(site: Site, log: Path, *flags: str) -> Candidate:
