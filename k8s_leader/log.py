@@ -3,19 +3,28 @@ Our log: one line per event on stderr, as text or as JSON.
 
 Configured once by the command (``cli``, ``app``), never on import and never by the
 library: an application that embeds us has its own logging. Every line carries which
-lease, which identity and, while leading, which term. No secret is ever logged.
+lease, which identity and, while leading, which term. No secret is ever logged. A line
+that stderr does not take now is left out: nobody waits for a reader (S9).
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import select
 import sys
 import time
 from dataclasses import dataclass
 from typing import IO, Any
 
-__all__ = ["JsonFormatter", "LogContext", "TextFormatter", "configure"]
+__all__ = [
+    "JsonFormatter",
+    "LogContext",
+    "PatientHandler",
+    "TextFormatter",
+    "configure",
+]
 
 ROOT = "k8s_leader"
 _COLOURS = {
@@ -25,6 +34,8 @@ _COLOURS = {
     logging.CRITICAL: "\033[31;1m",
 }
 _RESET = "\033[0m"
+_PIECE = 4096
+"""What a pipe that is ready takes without blocking (PIPE_BUF)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +122,62 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
+class PatientHandler(logging.Handler):
+    """
+    Writes lines to a descriptor, and never waits for whoever should read it.
+
+    A pipe that nobody empties would stop the process that logs, which renews a lease.
+    What does not fit now is left out; the next line that fits says how many were.
+
+    Args:
+        descriptor: of the stream; others may share it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._lost = 0
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """
+        Write the line now, or not at all.
+        """
+        try:
+            line = self.format(record).encode(errors="backslashreplace") + b"\n"
+            if self._lost:
+                line = b"(%d lines were lost: nobody read)\n" % self._lost + line
+            if self._write(line):
+                self._lost = 0
+            else:
+                self._lost += 1
+        except Exception:  # noqa: BLE001  # as every handler of logging does
+            self.handleError(record)
+
+    def _write(self, line: bytes) -> bool:
+        """
+        Write in pieces that a pipe which is ready takes at once (PIPE_BUF).
+        """
+        for start in range(0, len(line), _PIECE):
+            if not self._is_ready():
+                return start > 0
+            os.write(self._descriptor, line[start : start + _PIECE])
+        return True
+
+    def _is_ready(self) -> bool:
+        return any(found & select.POLLOUT for _, found in self._poll.poll(0))
+
+
+def _handler(stream: IO[str] | None) -> logging.Handler:
+    if stream is not None or not hasattr(select, "poll"):
+        return logging.StreamHandler(stream)
+    try:
+        return PatientHandler(sys.stderr.fileno())
+    except (OSError, AttributeError):  # stderr is replaced, or closed
+        return logging.StreamHandler()
+
+
 def configure(
     *,
     format: str = "text",  # noqa: A002  # the setting's own name
@@ -124,20 +191,19 @@ def configure(
     Args:
         format: ``text`` or ``json``.
         level: ``debug``, ``info``, ``warning`` or ``error``.
-        stream: where to; ``None``: stderr as it is now.
+        stream: where to; ``None``: stderr as it is now, which is never waited for.
         context: to share with others; ``None``: a new one.
 
     Returns:
         The context, to be told of lease, identity and term.
     """
     context = context or LogContext()
-    stream = stream or sys.stderr
     formatter: logging.Formatter
     if format == "json":
         formatter = JsonFormatter(context)
     else:
-        formatter = TextFormatter(context, colour=stream.isatty())
-    handler = logging.StreamHandler(stream)
+        formatter = TextFormatter(context, colour=(stream or sys.stderr).isatty())
+    handler = _handler(stream)
     handler.setFormatter(formatter)
     logger = logging.getLogger(ROOT)
     logger.handlers[:] = [handler]

@@ -22,6 +22,7 @@ from k8s_leader.clock import SystemClock
 from k8s_leader.election.events import Event, Stop
 from k8s_leader.errors import HeartbeatError, SettingsError
 from k8s_leader.leases.port import LeaseManager
+from k8s_leader.observers.apart import Apart, finish
 from k8s_leader.runner.hardstop import hard_stop
 from k8s_leader.runner.heartbeat import beat
 from k8s_leader.runner.inprocess import InProcessWorkload
@@ -35,6 +36,9 @@ _logger = logging.getLogger(__name__)
 
 _HEARTBEAT_PATIENCE = 5.0
 """Seconds that a heartbeat may take to end when the candidate leaves."""
+
+_OBSERVER_PATIENCE = 1.0
+"""Seconds that observers may take to hear of the end when the candidate leaves."""
 
 _LOOK_UP = 1.0
 """How often a thread that waits for a stop token sees whether it is still needed."""
@@ -67,6 +71,7 @@ class Candidate:
         self._showing = Showing(
             options, identity=self.identity, clock=self._clock, timing=timing
         )
+        self._apart = tuple(Apart(one) for one in options.get("observers", ()))
         kill = options.get("on_loss", "kill") == "kill"
         self._workload = InProcessWorkload(
             identity=self.identity,
@@ -81,7 +86,7 @@ class Candidate:
             workload=self._workload,
             clock=self._clock,
             timing=lambda: timing_of(options),
-            observers=(self._showing, *options.get("observers", ())),
+            observers=(self._showing, *self._apart),
             on_end=self._ended,
             run_in=None if runtime is None else runtime.start,
         )
@@ -204,6 +209,8 @@ class Candidate:
             return
         self.stop_once()
         await self._over
+        if self._apart:
+            await asyncio.to_thread(finish, self._apart, patience=_OBSERVER_PATIENCE)
         if self._stopper is not None:
             self._stopper.cancel()
         if isinstance(token := self._options.get("stop"), Signal):

@@ -48,7 +48,8 @@ class Options(TypedDict, total=False):
         on_leader_elected: told ``True`` when a term begins, ``False`` when it is over;
             called in the application's loop. What it raises is logged, and only that.
         stop: set it to have the candidate leave.
-        observers: told what happens, in the election's thread.
+        observers: told what happens, in order, each in a thread of its own: one that
+            hangs or raises harms nobody. It may be 1,024 notices behind.
         registry: of prometheus_client, to show the metrics on; candidates may share it.
         http: ``":9090"`` or ``"127.0.0.1:0"``: serves probes, status, events, metrics.
         on_loss: ``"kill"``: a workload that ignores the end of its term ends with the

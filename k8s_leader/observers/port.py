@@ -1,8 +1,10 @@
 """
 The observer port: what is told about an election, and to whom.
 
-Notices are facts that have happened already. They are told in order, in the thread of
-the election, one observer after the other.
+Notices are facts that have happened already. They are told in order: first to what the
+package itself observes with (status, counts, streams, the cluster, the log), one after
+the other in the election's thread, where each returns at once; then to users' own
+observers, each in a thread of its own (``apart.py``).
 """
 
 from __future__ import annotations
@@ -158,7 +160,9 @@ class Observer(Protocol):
 
     def on_notice(self, notice: Notice) -> None:
         """
-        Take note; must return at once. What it raises is logged, and only logged.
+        Take note. What it raises is logged, and only logged.
+
+        A user's observer may take its time: it is told in a thread of its own.
         """
 
 

@@ -155,6 +155,7 @@ class Candidate:
         mode: str = "obedient",
         environ: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        stderr: int | None = None,
     ) -> None:
         self.name = name
         self._is_wrapped = bool(prefix)
@@ -167,7 +168,7 @@ class Candidate:
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=log,
+                stderr=log if stderr is None else stderr,
                 start_new_session=True,
                 env={**os.environ, **(environ or {})},
                 cwd=Path(__file__).parents[2],

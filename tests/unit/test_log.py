@@ -3,10 +3,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 
 import pytest
 
-from k8s_leader.log import LogContext, configure
+from k8s_leader.log import LogContext, PatientHandler, TextFormatter, configure
 
 
 class Terminal(io.StringIO):
@@ -75,3 +76,38 @@ def test_configuring_again_replaces_and_defaults_to_stderr(
     configure()
     logging.getLogger("k8s_leader.a").info("once")
     assert capsys.readouterr().err.count("once") == 1
+
+
+def test_a_reader_that_hangs_costs_lines_and_never_the_writer() -> None:
+    reader, writer = os.pipe()
+    log = logging.getLogger("k8s_leader.a")
+    try:
+        log.handlers[:], log.propagate = [PatientHandler(writer)], False
+        log.handlers[0].setFormatter(TextFormatter(LogContext(lease="x")))
+        for number in range(5000):  # a pipe takes 64 KiB: this would block for ever
+            log.warning("%d %s", number, "." * 80)
+        first = os.read(reader, 2**20)
+        log.warning("and on %s", "x" * 9000)
+        second = os.read(reader, 2**20)
+    finally:
+        log.handlers.clear()
+        log.propagate = True
+        os.close(reader)
+        os.close(writer)
+    told = first.decode().splitlines()
+    assert [int(line.split()[2]) for line in told] == list(range(len(told)))
+    lost = 5000 - len(told)
+    assert second.startswith(b"(%d lines were lost: nobody read)\n" % lost)
+    assert second.endswith(b"x" * 9000 + b" lease=x\n")
+
+
+def test_a_closed_stderr_is_no_error_of_the_program(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    handler = PatientHandler(writer)
+    record = logging.makeLogRecord({"msg": "into the void"})
+    handler.handle(record)
+    os.close(writer)
+    handler.handle(record)

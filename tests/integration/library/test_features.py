@@ -13,6 +13,7 @@ import pytest
 
 import k8s_leader
 from k8s_leader.leases.memory import process_lease, warn_once
+from k8s_leader.observers.port import RequestDone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,6 +241,49 @@ async def test_users_observers_are_told(lease: str) -> None:
     await _lead_once(lease, observers=[notes])
     assert "leading" in notes.states
     assert notes.states[-1] == "stopped"
+
+
+async def test_an_observer_that_hangs_costs_no_renewal_and_is_left_behind(
+    lease: str,
+) -> None:
+    """
+    Before observers were told apart this lost the lease, and the process with it.
+    """
+    go_on, told = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Hanging:
+        def on_notice(self, notice: k8s_leader.Notice) -> None:
+            loop.call_soon_threadsafe(told.set)
+            go_on.wait()
+
+    class Renewals:
+        def __init__(self) -> None:
+            self.enough = asyncio.Event()
+            self.count = 0
+
+        def on_notice(self, notice: k8s_leader.Notice) -> None:
+            if isinstance(notice, RequestDone) and notice.operation == "renew":
+                assert notice.error is None
+                self.count += 1
+                if self.count == 20:
+                    loop.call_soon_threadsafe(self.enough.set)
+
+    renewals = Renewals()
+    quick: Any = {"lease_duration": 4.0, "safety_margin": 0.5, "renew_every": 0.05}
+    try:
+        async with k8s_leader.campaign(
+            lease=lease, observers=[Hanging(), renewals], **quick
+        ) as candidate:
+            async for term in candidate.terms():
+                async with term:
+                    await told.wait()
+                    await renewals.enough.wait()
+                    assert candidate.is_leader
+                break
+    finally:
+        go_on.set()
+    assert renewals.count >= 20
 
 
 @pytest.mark.parametrize(
