@@ -95,19 +95,47 @@ def test_a_copied_tree_is_read_only_for_the_workload_and_bounded(helm4: Helm) ->
     assert mount in pod["containers"][0]["volumeMounts"]
 
 
-COMPANIONS = {row.name for row in SETTINGS if row.group == "companions"}
-"""Beside the workload: not in the chart yet; an image may set their variables."""
-
-
 def test_every_setting_is_a_value_or_is_left_out_for_a_reason(helm4: Helm) -> None:
-    text = (CHART / "templates" / "_settings.tpl").read_text()
+    given: set[str] = set()
+    for file in CI_VALUES:
+        given |= variables_of(helm4.template(yaml.safe_load(file.read_text()))).keys()
     timing = yaml.safe_load((CHART / "values.yaml").read_text())["timing"]
     spelled = {name.upper() for name in timing}
     for setting in SETTINGS:
         in_timing = setting.name.replace("-", "").upper() in spelled
-        passed = setting.variable in text or in_timing
-        left_out = setting.name in NOT_VALUES or setting.name in COMPANIONS
-        assert passed or left_out, setting.name
+        passed = setting.variable in given or in_timing
+        assert passed or setting.name in NOT_VALUES, setting.name
+
+
+def test_what_runs_beside_the_workload_reaches_the_program_word_for_word(
+    helm4: Helm,
+) -> None:
+    odd = ["notify", "a b", "it's", 'say "$HOME"', "", "two\nlines", "\\", 5, True]
+    values = {
+        "standbyCommand": odd,
+        "hooks": {"onStartedLeading": odd, "onStoppedLeading": ["x"], "timeout": "5s"},
+        "health": {
+            "exec": odd,
+            "http": "http://127.0.0.1:8000/healthz",
+            "file": "/tmp/beat",
+            "every": "3s",
+            "timeout": 2,
+            "failures": 2,
+            "unhealthyBackoff": "1m",
+        },
+    }
+    found = Settings.load({}, variables_of(helm4.template(merged(MINIMAL, values))))
+    beside = found.companions
+    words = (*map(str, odd[:-1]), "true")
+    assert beside.standby_command == words
+    assert beside.on_started_leading == words
+    assert beside.on_stopped_leading == ("x",)
+    assert beside.hook_timeout == 5
+    assert beside.health_exec == words
+    assert beside.health_http == "http://127.0.0.1:8000/healthz"
+    assert str(beside.health_file) == "/tmp/beat"
+    assert (beside.health_every, beside.health_timeout) == (3, 2)
+    assert (beside.health_failures, beside.unhealthy_backoff) == (2, 60)
 
 
 @pytest.mark.parametrize("file", CI_VALUES, ids=lambda file: file.stem)

@@ -92,6 +92,8 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"timing": {"renewEvery": "8s"}}, ["renewEvery", "Renew more often"]),
     ({"timing": {"retryPeriod": "11s"}}, ["retryPeriod is 11s", "Shorten it"]),
     ({"timing": {"acquireEvery": "2s"}}, ["acquireEvery is 2s", "Leave it empty"]),
+    ({"timing": {"renewEvery": 0}}, ["/timing/renewEvery", "exclusiveMinimum"]),
+    ({"timing": {"killTime": "0s"}}, ["timing.killTime", '"0s"', "above 0"]),
     ({"timing": {"renewInterval": "2s"}}, ["/timing", "'renewInterval' not allowed"]),
     (
         {"terminationGracePeriodSeconds": 30},
@@ -107,6 +109,16 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"stopSignal": "CHLD"}, ["stopSignal", '"CHLD"', "TERM, INT"]),
     ({"signalMap": "HUP:USR1"}, ["signalMap", '"HUP:USR1"', "HUP=USR1,INT=none"]),
     ({"log": {"level": "verbose"}}, ["/log/level", "'debug'"]),
+    # beside the workload
+    ({"standbyCommand": "warm-up"}, ["/standbyCommand", "got string, want array"]),
+    ({"standbyCommand": [""]}, ["standbyCommand begins with an empty word"]),
+    ({"hooks": {"onStart": ["x"]}}, ["/hooks", "'onStart' not allowed"]),
+    ({"hooks": {"timeout": "soon"}}, ["hooks.timeout", '"soon"', "1m30s"]),
+    ({"health": {"http": "localhost:80"}}, ["health.http", "http://127.0.0.1:8000"]),
+    ({"health": {"file": "beat"}}, ["health.file", '"beat"', "absolute path"]),
+    ({"health": {"failures": 0}}, ["/health/failures", "minimum: got 0, want 1"]),
+    ({"health": {"every": "3s"}}, ["nothing to look at", "health.exec"]),
+    ({"health": {"exec": ["x"], "every": "-1s"}}, ["health.every", '"-1s"']),
     # replicas and rollouts
     ({"replicas": "two"}, ["/replicas", "got string, want integer"]),
     ({"replicas": -1}, ["/replicas", "minimum: got -1, want 0"]),

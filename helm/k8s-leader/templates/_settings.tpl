@@ -30,6 +30,7 @@ image nor envFrom can say something else.
 - name: K8S_LEADER_SIGNAL_MAP
   value: {{ . | quote }}
 {{- end }}
+{{- include "k8s-leader.companions" . }}
 - name: K8S_LEADER_HTTP
   value: {{ ternary (printf ":%d" (int .Values.http.port)) "off" .Values.http.enabled | quote }}
 - name: K8S_LEADER_POD_LABEL
@@ -44,6 +45,52 @@ image nor envFrom can say something else.
   value: {{ .Values.log.format | quote }}
 - name: K8S_LEADER_LOG_LEVEL
   value: {{ .Values.log.level | quote }}
+{{- end -}}
+
+{{- /* Beside the workload: only what a person chose. */ -}}
+{{- define "k8s-leader.companions" -}}
+{{- with .Values.standbyCommand }}
+- name: K8S_LEADER_STANDBY_COMMAND
+  value: {{ include "k8s-leader.words" (dict "words" . "root" $) | quote }}
+{{- end }}
+{{- range $name, $value := omit .Values.hooks "timeout" }}
+{{- with $value }}
+- name: K8S_LEADER_{{ $name | snakecase | upper }}
+  value: {{ include "k8s-leader.words" (dict "words" . "root" $) | quote }}
+{{- end }}
+{{- end }}
+{{- with .Values.hooks.timeout }}
+- name: K8S_LEADER_HOOK_TIMEOUT
+  value: {{ toString . | quote }}
+{{- end }}
+{{- $health := .Values.health }}
+{{- with $health.exec }}
+- name: K8S_LEADER_HEALTH_EXEC
+  value: {{ include "k8s-leader.words" (dict "words" . "root" $) | quote }}
+{{- end }}
+{{- range $name := list "http" "file" "every" "timeout" }}
+{{- with get $health $name }}
+- name: K8S_LEADER_HEALTH_{{ upper $name }}
+  value: {{ tpl (toString .) $ | quote }}
+{{- end }}
+{{- end }}
+{{- if or $health.exec $health.http $health.file }}
+- name: K8S_LEADER_HEALTH_FAILURES
+  value: {{ int $health.failures | quote }}
+{{- end }}
+{{- with $health.unhealthyBackoff }}
+- name: K8S_LEADER_UNHEALTHY_BACKOFF
+  value: {{ toString . | quote }}
+{{- end }}
+{{- end -}}
+
+{{- /* A list as the one line that the program splits again, whatever is in the words. */ -}}
+{{- define "k8s-leader.words" -}}
+{{- $quoted := list -}}
+{{- range .words -}}
+{{- $quoted = append $quoted (printf "'%s'" (tpl (toString .) $.root | replace "'" "'\"'\"'")) -}}
+{{- end -}}
+{{- join " " $quoted -}}
 {{- end -}}
 
 {{- /* Where a Pod learns who it is; the names that everybody uses. */ -}}

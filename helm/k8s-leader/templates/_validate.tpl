@@ -5,7 +5,7 @@ prints one line per problem: the value, what is allowed, the fix.
 
 {{- define "k8s-leader.validate" -}}
 {{- $lines := list -}}
-{{- $all := list "workload" "gate" "environment" "lease" "timing" "workload-end" "rollout" "network" "monitoring" "adoption" -}}
+{{- $all := list "workload" "gate" "environment" "lease" "timing" "workload-end" "companions" "rollout" "network" "monitoring" "adoption" -}}
 {{- range $all -}}
 {{- range splitList "\n" (include (printf "k8s-leader.problems.%s" .) $) -}}
 {{- with trim . -}}{{- $lines = append $lines (printf "  - %s" .) -}}{{- end -}}
@@ -95,16 +95,22 @@ lease.changeFrom is {{ quote . }}; allowed is the old Lease as NAMESPACE/NAME, o
 {{- define "k8s-leader.problems.timing" -}}
 {{- $wrong := false -}}
 {{- range $name, $value := omit .Values.timing "profile" }}
-{{- if not (empty $value) }}
-{{- $seconds := include "k8s-leader.seconds" $value }}
-{{- if or (not $seconds) (le (float64 $seconds) 0.0) (gt (float64 $seconds) 31536000.0) }}
+{{- with include "k8s-leader.problem-of-time" (dict "name" (printf "timing.%s" $name) "value" $value) }}
 {{- $wrong = true }}
-timing.{{ $name }} is {{ quote $value }}; allowed is a time above 0 and up to a year, such as 15s, 1m30s, 500ms or 15. Leave it empty to have it derived.
-{{- end }}
+{{ . }}
 {{- end }}
 {{- end }}
 {{- if not $wrong }}
 {{- include "k8s-leader.problems.timing-relations" . }}
+{{- end }}
+{{- end -}}
+
+{{- define "k8s-leader.problem-of-time" -}}
+{{- if not (empty .value) }}
+{{- $seconds := include "k8s-leader.seconds" .value }}
+{{- if or (not $seconds) (le (float64 $seconds) 0.0) (gt (float64 $seconds) 31536000.0) -}}
+{{ .name }} is {{ quote .value }}; allowed is a time above 0 and up to a year, such as 15s, 1m30s, 500ms or 15. Leave it empty to have {{ ternary "it derived" "the default" (hasPrefix "timing." .name) }}.
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -141,6 +147,31 @@ stopSignal is {{ quote .Values.stopSignal }}; allowed is a signal that can end a
 {{- with .Values.signalMap }}{{ if not (regexMatch "^[A-Za-z0-9+]+=[A-Za-z0-9+]+(,[A-Za-z0-9+]+=[A-Za-z0-9+]+)*$" .) }}
 signalMap is {{ quote . }}; allowed are pairs with commas between, such as HUP=USR1,INT=none.
 {{- end }}{{ end }}
+{{- end -}}
+
+{{- define "k8s-leader.problems.companions" -}}
+{{- $health := .Values.health -}}
+{{- $times := dict "hooks.timeout" .Values.hooks.timeout -}}
+{{- range list "every" "timeout" "unhealthyBackoff" }}{{ $_ := set $times (printf "health.%s" .) (get $health .) }}{{ end -}}
+{{- range $name, $value := $times }}
+{{ include "k8s-leader.problem-of-time" (dict "name" $name "value" $value) }}
+{{- end }}
+{{- with $health.http }}{{ if not (regexMatch "^https?://[^/ ]+" .) }}
+health.http is {{ quote . }}; allowed is a URL that this Pod can reach, such as http://127.0.0.1:8000/healthz.
+{{- end }}{{ end }}
+{{- with $health.file }}{{ if not (hasPrefix "/" .) }}
+health.file is {{ quote . }}; allowed is an absolute path, such as /tmp/alive: the working directory is the image's.
+{{- end }}{{ end }}
+{{- if not (or $health.exec $health.http $health.file) }}
+{{- range list "every" "timeout" "unhealthyBackoff" }}{{ with get $health . }}
+health has times but nothing to look at: name health.exec, health.http or health.file, or leave the times out.
+{{- break }}{{ end }}{{ end }}
+{{- end }}
+{{- range $name, $words := dict "standbyCommand" .Values.standbyCommand "hooks.onStartedLeading" .Values.hooks.onStartedLeading "hooks.onStoppedLeading" .Values.hooks.onStoppedLeading "health.exec" $health.exec }}
+{{- if $words }}{{ if not (toString (first $words)) }}
+{{ $name }} begins with an empty word: name the program first, such as {{ $name }}={sh,-c,"..."}.
+{{- end }}{{ end }}
+{{- end }}
 {{- end -}}
 
 {{- define "k8s-leader.problems.rollout" -}}
