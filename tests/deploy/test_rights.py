@@ -55,6 +55,13 @@ POD_RIGHTS = {"patch pods/*", "create events/*"}
 PLAIN = merged(MINIMAL, {"fullnameOverride": "demo"})
 
 
+def _name(value: object) -> str:
+    """
+    Name sets alike in every process: xdist's workers compare what they collected.
+    """
+    return ", ".join(sorted(value)) if isinstance(value, set) else str(value)
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -69,7 +76,7 @@ PLAIN = merged(MINIMAL, {"fullnameOverride": "demo"})
         ({"cluster": {"podLabel": False, "events": False}}, LEASE_RIGHTS),
         ({"rbac": {"create": False}}, set()),
     ],
-    ids=str,
+    ids=_name,
 )
 def test_the_role_has_exactly_the_rights_of_what_is_switched_on(
     helm4: Helm, values: dict[str, Any], expected: set[str]
