@@ -8,9 +8,9 @@ import logging
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from tests.simulation.run import Outcome, run_plan, shrink
 from tests.simulation.seams import simulated
@@ -91,24 +91,51 @@ class Summary:
             },
             "terms": self.terms,
             "requests": self.requests,
-            "virtual_hours": round(self.virtual_seconds / 3600, 1),
+            "virtual_hours": round(self.virtual_seconds / 3600, 3),
             "cpu_seconds": round(self.cpu_seconds, 1),
             "themes": dict(sorted(self.themes.items())),
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """
+        Read back what :meth:`as_json` returned.
+        """
+        return cls(
+            first_seed=data["first_seed"],
+            schedules=data["schedules"],
+            failed=data["failed"],
+            inside=data["inside_the_assumptions"],
+            terms=data["terms"],
+            requests=data["requests"],
+            virtual_seconds=3600 * data["virtual_hours"],
+            cpu_seconds=data["cpu_seconds"],
+            themes=Counter(data["themes"]),
+            findings=[(seed, text) for seed, text in data["findings"]],
+            overlaps={
+                theme: (each["count"], each["longest_seconds"])
+                for theme, each in data["overlaps_outside"].items()
+            },
+        )
 
     def _add_overlaps(self, theme: str, count: int, longest: float) -> None:
         before, most = self.overlaps.get(theme, (0, 0.0))
         self.overlaps[theme] = (before + count, max(most, longest))
 
 
-def run_many(*, first: int, schedules: int, jobs: int) -> Iterator[Summary]:
+def run_many(
+    *, first: int, schedules: int, jobs: int, theme: str | None = None
+) -> Iterator[Summary]:
     """
     Run schedules of consecutive seeds; yield the sum after every part.
+
+    With a theme all of them are about it, instead of what each seed draws.
     """
     logging.getLogger("k8s_leader").setLevel(logging.CRITICAL + 1)
     total = Summary(first_seed=first)
     last = first + schedules
-    parts = [(at, min(at + _CHUNK, last)) for at in range(first, last, _CHUNK)]
+    starts = range(first, last, _CHUNK)
+    parts = [(range(at, min(at + _CHUNK, last)), theme) for at in starts]
     if jobs == 1:
         for part in parts:
             total.merge(_run_part(part))
@@ -116,18 +143,20 @@ def run_many(*, first: int, schedules: int, jobs: int) -> Iterator[Summary]:
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(jobs) as pool:
-        for summary in pool.imap_unordered(_run_part, parts):
+        # In order: what is summed up is always all seeds up to one of them.
+        for summary in pool.imap(_run_part, parts):
             total.merge(summary)
             yield total
 
 
-def _run_part(part: tuple[int, int]) -> Summary:
+def _run_part(part: tuple[range, str | None]) -> Summary:
+    seeds, theme = part
     logging.getLogger("k8s_leader").setLevel(logging.CRITICAL + 1)
     began = time.process_time()
-    summary = Summary(first_seed=part[0])
+    summary = Summary(first_seed=seeds.start)
     with simulated():
-        for seed in range(*part):
-            summary.add(run_plan(make_plan(seed)))
+        for seed in seeds:
+            summary.add(run_plan(make_plan(seed, theme=theme)))
     summary.cpu_seconds = time.process_time() - began
     return summary
 

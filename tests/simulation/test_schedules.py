@@ -5,10 +5,12 @@ The promise in thousands of schedules, each with faults of its own.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from tests.helpers.rings import note
+from tests.simulation import campaign, recorded_run
 from tests.simulation.campaign import Summary, explain, run_many
 from tests.simulation.faults import KINDS
 from tests.simulation.run import run_plan, shrink
@@ -79,3 +81,33 @@ def test_shrinking_leaves_only_the_faults_that_matter() -> None:
     small = shrink(plan, lambda each: any(f.kind == "cut" for f in each.faults))
     assert [fault.kind for fault in small.faults] == ["cut"]
     assert len(small.starters) <= len(plan.starters)
+
+
+def test_a_theme_can_be_asked_for() -> None:
+    (sum_,) = run_many(first=0, schedules=5, jobs=1, theme="labels")
+    assert sum_.themes == {"labels": 5}
+
+
+def test_a_recorded_run_goes_on_where_it_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = {"commit": "c", "k8s_leader": "a", "tests/simulation": "b"}
+    monkeypatch.setattr(recorded_run, "sources", lambda: dict(code))
+    monkeypatch.setattr(campaign, "_CHUNK", 3)
+    file = tmp_path / "run.json"
+
+    def run(schedules: int, minutes: float) -> Summary:
+        *_, last = recorded_run.go_on(
+            file, first=7, schedules=schedules, jobs=1, minutes=minutes
+        )
+        return last
+
+    assert run(8, 0.0).schedules == 3
+    whole = run(8, 9.0)
+    assert run(8, 9.0).as_json() == whole.as_json()  # nothing is left
+    *_, at_once = run_many(first=7, schedules=8, jobs=1)
+    assert whole.themes == at_once.themes
+    assert (whole.terms, whole.requests) == (at_once.terms, at_once.requests)
+    code["k8s_leader"] = "other"
+    with pytest.raises(recorded_run.OtherSourcesError):
+        run(9, 9.0)
