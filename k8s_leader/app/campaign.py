@@ -16,7 +16,13 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from k8s_leader.app.managers import plan_manager
-from k8s_leader.app.options import Options, StopToken, checked_interval, timing_of
+from k8s_leader.app.options import (
+    Options,
+    StopToken,
+    checked_interval,
+    checked_priority,
+    timing_of,
+)
 from k8s_leader.app.showing import Showing
 from k8s_leader.clock import SystemClock
 from k8s_leader.election.events import Event, Stop
@@ -66,6 +72,7 @@ class Candidate:
             timing=timing,
             kubeconfig=options.get("kubeconfig"),
             context=options.get("context"),
+            priority=checked_priority(options),
             runtime=runtime,
         )
         self._showing = Showing(

@@ -13,6 +13,7 @@ from typing import Any
 
 from k8s_leader.app.stores import OpenLease
 from k8s_leader.clock import Clock
+from k8s_leader.election.priority import HIGHEST
 from k8s_leader.kube.client import KubeClient
 from k8s_leader.kube.events import EventApi, ObjectRef
 from k8s_leader.kube.pods import PodApi, PodRef
@@ -152,6 +153,7 @@ def _role(
         version=_version(),
         role=bool(config.get("pod_label")),
         deletion_cost=cost,
+        priority=config.get("priority", HIGHEST),
     )
     return PodRole(PodApi(client), PodRef(**pod), marks=marks, pace=Pace())
 

@@ -25,6 +25,7 @@ from k8s_leader.clock import SystemClock
 from k8s_leader.election import events as ev
 from k8s_leader.election.events import State
 from k8s_leader.election.grant import Grant
+from k8s_leader.election.priority import HIGHEST
 from k8s_leader.election.record import TermId
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import ExitCode, LeaderError
@@ -419,6 +420,7 @@ def _choice(config: Mapping[str, Any]) -> LeaseChoice:
         lease=config["lease"],
         namespace=config.get("namespace"),
         may_create=config.get("lease_create", True),
+        priority=config.get("priority", HIGHEST),
         kubeconfig=config.get("kubeconfig"),
         context=config.get("context"),
     )

@@ -13,6 +13,7 @@ from typing import cast
 from k8s_leader.app.runtime import Runtime
 from k8s_leader.app.stores import LeaseChoice, LendClient, open_manager
 from k8s_leader.clock import Clock
+from k8s_leader.election.priority import HIGHEST
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import SettingsError
 from k8s_leader.leases.custom import BoolLeaseManager, BoolManager
@@ -73,6 +74,7 @@ def plan_manager(
     timing: Timing,
     kubeconfig: str | None = None,
     context: str | None = None,
+    priority: int = HIGHEST,
     runtime: Runtime | None = None,
 ) -> ManagerPlan:
     """
@@ -97,6 +99,7 @@ def plan_manager(
         namespace=name.namespace,
         kubeconfig=kubeconfig,
         context=context,
+        priority=priority,
     )
     lend = None if runtime is None else runtime.client
     return ManagerPlan(open=lambda: _stored(choice, identity, clock, timing, lend))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from k8s_leader.app.managers import OwnManager
 from k8s_leader.app.runtime import Runtime
+from k8s_leader.election.priority import HIGHEST, NEVER
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import SettingsError
 from k8s_leader.observers.port import Observer
@@ -20,7 +21,7 @@ from k8s_leader.runner.term import Signal
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
-__all__ = ["Options", "StopToken", "checked_interval", "timing_of"]
+__all__ = ["Options", "StopToken", "checked_interval", "checked_priority", "timing_of"]
 
 StopToken = Signal | asyncio.Event | threading.Event
 """What a service may be told to stop by, from outside."""
@@ -33,6 +34,8 @@ class Options(TypedDict, total=False):
     Attributes:
         manager: your own lease manager, or a factory that is given the identity.
         identity: its first part; the unique part is always added.
+        priority: from 10 (takes a free lease at once) to 0 (only when switched over
+            to); of Kubernetes and SQLite leases.
         lease_duration: a number, or a function that is asked before each acquisition.
         renew_deadline: when renewing is given up; derived from the duration, as are
             all the following.
@@ -61,6 +64,7 @@ class Options(TypedDict, total=False):
 
     manager: OwnManager | None
     identity: str | None
+    priority: int
     lease_duration: float | Callable[[], float]
     renew_deadline: float | None
     renew_every: float | None
@@ -102,6 +106,24 @@ def timing_of(given: Options) -> Timing:
         stop_timeout=given.get("stop_timeout"),
         request_timeout=given.get("request_timeout"),
     )
+
+
+def checked_priority(given: Options) -> int:
+    """
+    Return the priority.
+
+    Raises:
+        SettingsError: it is no whole number from 0 to 10.
+    """
+    priority = given.get("priority", HIGHEST)
+    if priority not in range(NEVER, HIGHEST + 1):
+        raise SettingsError(
+            "priority",
+            priority,
+            allowed=f"a whole number from {NEVER} to {HIGHEST}",
+            fix=f"leave it out: {HIGHEST}",
+        )
+    return priority
 
 
 def checked_interval(given: Options) -> float:

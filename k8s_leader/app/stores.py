@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8s_leader.clock import Clock
+from k8s_leader.election.priority import HIGHEST, patience
 from k8s_leader.election.timing import Timing
 from k8s_leader.leases.port import RecordStore
 from k8s_leader.leases.recorded import RecordedLeaseManager
@@ -37,6 +38,7 @@ class LeaseChoice:
         lease: the Lease's name, or the path of the SQLite file.
         namespace: of the Lease; ``None``: the kubeconfig's or the Pod's own.
         may_create: whether a missing Lease is made.
+        priority: of the candidate, from 0 (never leads by itself) to 10.
         kubeconfig: path of a kubeconfig; ``None``: as client-go finds it.
         context: context of the kubeconfig; ``None``: its current one.
     """
@@ -45,6 +47,7 @@ class LeaseChoice:
     lease: str
     namespace: str | None = None
     may_create: bool = True
+    priority: int = HIGHEST
     kubeconfig: str | None = None
     context: str | None = None
 
@@ -117,6 +120,7 @@ def _recorded(
         clock=clock,
         lease_duration=timing.lease_duration,
         may_create=choice.may_create,
+        patience=patience(choice.priority),
         make_again=make_again,
     )
 

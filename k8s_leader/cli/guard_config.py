@@ -63,6 +63,7 @@ def _elector(settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
         "lease": os.path.abspath(lease.name) if on_disk else lease.name,
         "namespace": settings.election.namespace,
         "lease_create": settings.election.lease_create,
+        "priority": settings.election.priority,
         "wait_timeout": settings.election.wait_timeout,
         "kubeconfig": os.path.abspath(kubeconfig) if kubeconfig else None,
         "context": settings.kube.context,
@@ -71,6 +72,7 @@ def _elector(settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
         "cluster": {
             **asdict(settings.cluster),
             "pod": _pod(environ),
+            "priority": settings.election.priority,
             "node": environ.get("NODE_NAME") or None,
         },
     }

@@ -14,6 +14,7 @@ from typing import Any
 from k8s_leader.app.lookout import View
 from k8s_leader.cli.table import age, seconds, table
 from k8s_leader.election.orders import is_paused, nonsense
+from k8s_leader.election.priority import HIGHEST
 from k8s_leader.election.record import Record, unix_seconds
 from k8s_leader.observers.cluster.names import LAST_CHANGE, NODE, POD, VERSION
 
@@ -44,6 +45,7 @@ class Standing:
         ready: whether the Pod is ready; ``None``: not known.
         leaving: whether the Pod is being deleted.
         version: of k8s-leader; empty: not known, or another elector.
+        priority: of the candidate; ``None``: not known.
     """
 
     role: str
@@ -53,6 +55,7 @@ class Standing:
     ready: bool | None = None
     leaving: bool = False
     version: str = ""
+    priority: int | None = None
 
 
 def owner(record: Record) -> str:
@@ -95,6 +98,7 @@ def standings(view: View) -> list[Standing]:
             ready=c.ready,
             leaving=c.leaving,
             version=c.version,
+            priority=c.priority,
         )
         for c in view.candidates or ()
     ]
@@ -166,7 +170,7 @@ def status_lines(view: View, *, wall: float) -> list[str]:
     lines += told_orders(view.record)
     found = standings(view)
     if found:
-        lines += ["", *table(_HEADERS, [_row(one, view, wall) for one in found])]
+        lines += ["", *_table(found, view, wall)]
     if view.store == "sqlite":
         lines += ["", "a SQLite file names the leader only: standbys are not listed"]
     return lines
@@ -182,6 +186,18 @@ def told_orders(record: Record) -> list[str]:
     if record.switchover is not None:
         lines.append(f"switchover is ordered: {record.switchover}")
     return lines + [f"annotation {odd}" for odd in nonsense(record)]
+
+
+def _table(found: Sequence[Standing], view: View, wall: float) -> list[str]:
+    """
+    Return the candidates as a table; priorities are shown where they differ.
+    """
+    rows = [_row(one, view, wall) for one in found]
+    if all(one.priority in (None, HIGHEST) for one in found):
+        return table(_HEADERS, rows)
+    shown = ("" if one.priority is None else str(one.priority) for one in found)
+    with_priority = [(*row, text) for row, text in zip(rows, shown, strict=True)]
+    return table((*_HEADERS, "PRIORITY"), with_priority)
 
 
 def _row(one: Standing, view: View, wall: float) -> Sequence[str]:

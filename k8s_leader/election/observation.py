@@ -11,6 +11,7 @@ All functions are pure: an ``Observation`` is a value, ``observe`` returns the n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -199,7 +200,14 @@ class Observation:
         """
         return self.changed_at + self.longest
 
-    def decide(self, *, identity: str, mine: TermId | None, now: float) -> Verdict:
+    def decide(
+        self,
+        *,
+        identity: str,
+        mine: TermId | None,
+        now: float,
+        patience: float = 0.0,
+    ) -> Verdict:
         """
         Say whether ``identity`` may take the lease at ``now``.
 
@@ -208,13 +216,19 @@ class Observation:
             mine: the last term this candidate wrote itself into the record for, if
                 it was not released; nothing of it runs any more.
             now: boot-time seconds.
+            patience: seconds for which the candidate leaves to others what it may
+                take, unless a switchover names it; ``inf``: for ever.
 
-        An order of people can only turn ``Take`` into ``Wait``, never the other way.
+        Orders of people and patience can only turn ``Take`` into ``Wait``, never the
+        other way.
         """
         verdict = self._decide_alone(identity, mine, now)
         if isinstance(verdict, Wait):
             return verdict
-        return self._held_back(identity, now) or verdict
+        held_back = self._held_back(identity, now)
+        if held_back is None and patience and not self._is_mine(mine):
+            held_back = self._patient(identity, now, patience)
+        return held_back or verdict
 
     def _held_back(self, identity: str, now: float) -> Wait | None:
         """
@@ -230,6 +244,26 @@ class Observation:
             return None
         return Wait(until=until, why=f"it is left to {target}")
 
+    def _patient(self, identity: str, now: float, patience: float) -> Wait | None:
+        """
+        Return for how long a candidate of lower priority leaves the lease to others.
+        """
+        record = Record() if self.stored is None else self.stored.record
+        target = left_to(record)
+        if target and names(target, identity):
+            return None
+        since = self.changed_at if record.is_free else self.expires_at()
+        until = max(since, self._guarded_from(identity)) + patience
+        if now >= until:
+            return None
+        return Wait(
+            until=None if math.isinf(until) else until,
+            why="it is left to candidates of higher priority",
+        )
+
+    def _is_mine(self, mine: TermId | None) -> bool:
+        return mine is not None and mine.is_in(self.stored)
+
     def _decide_alone(self, identity: str, mine: TermId | None, now: float) -> Verdict:
         if now < self.rolled_back_until:
             return Wait(until=self.rolled_back_until, why="the store was rolled back")
@@ -238,7 +272,7 @@ class Observation:
         record = self.stored.record
         if record.strategy:
             return Wait(until=None, why=f"a coordinator elects ({record.strategy})")
-        if mine is not None and mine.is_in(self.stored):
+        if self._is_mine(mine):
             return Take(over=self.stored, why="it is our own, from an ended term")
         # Who displaced one of ours protects it no longer than that one had to run.
         until = max(self.expires_at(), self._guarded_from(identity))

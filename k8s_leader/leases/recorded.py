@@ -91,6 +91,7 @@ class RecordedLeaseManager:
         clock: boot-time and wall clock.
         lease_duration: seconds that count where a record does not say (S12).
         may_create: whether a missing lease is made; the chart's never is.
+        patience: seconds for which a lease that may be taken is left to others.
         make_again: how a person makes the missing lease, for the log.
     """
 
@@ -102,12 +103,14 @@ class RecordedLeaseManager:
         clock: Clock,
         lease_duration: float,
         may_create: bool = True,
+        patience: float = 0.0,
         make_again: str = "make it",
     ) -> None:
         self._store = store
         self._identity = identity
         self._clock = clock
         self._may_create = may_create
+        self._patience = patience
         self._make_again = make_again
         self._told_missing = False
         self._told_nonsense: tuple[Nonsense, ...] = ()
@@ -243,7 +246,9 @@ class RecordedLeaseManager:
         stored = self._seen.stored
         mine = self._claim_in(stored)
         now = self._clock.now()
-        verdict = self._seen.decide(identity=self._identity, mine=mine, now=now)
+        verdict = self._seen.decide(
+            identity=self._identity, mine=mine, now=now, patience=self._patience
+        )
         if isinstance(verdict, Take) and verdict.over is None and not self._may_create:
             self._tell_missing()
             return Wait(until=None, why=_MISSING)

@@ -47,6 +47,7 @@ class Election:
     namespace: str | None
     identity: str
     lease_create: bool
+    priority: int
     wait_timeout: float | None
     disabled: bool
 
@@ -314,6 +315,7 @@ def _election(values: dict[str, Any], environ: Mapping[str, str]) -> Election:
         namespace=(lease.namespace if lease else None) or values["namespace"],
         identity=values["identity"] or _default_identity(environ),
         lease_create=values["lease-create"],
+        priority=values["priority"],
         wait_timeout=values["wait-timeout"],
         disabled=values["disabled"],
     )

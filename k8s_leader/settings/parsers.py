@@ -189,6 +189,19 @@ def count(text: str) -> int:
     return int(text)
 
 
+def between(lowest: int, highest: int) -> Callable[[str], int]:
+    """
+    Return a parser of whole numbers within these bounds.
+    """
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,10}", text) or not lowest <= int(text) <= highest:
+            raise ValueError(f"a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
 def deletion_cost(text: str) -> int:
     """
     Return a pod-deletion-cost; 0 means to leave it alone.

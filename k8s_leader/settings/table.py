@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import signal
 
+from k8s_leader.election.priority import HIGHEST, NEVER
 from k8s_leader.settings import names, parsers
 from k8s_leader.settings.address import DEFAULT_PORT, http_address
 from k8s_leader.settings.companions import COMPANIONS
@@ -107,6 +108,19 @@ _ELECTION = (
         default_text="true",
         metavar="BOOL",
         fix="write true or false",
+    ),
+    Setting(
+        name="priority",
+        group="election",
+        parse=parsers.between(NEVER, HIGHEST),
+        default=HIGHEST,
+        help="Who takes a lease that became free; below 10 waits a little.",
+        limits="10 takes it at once; each step below leaves it to others for 300ms "
+        "more; 0 never takes it, unless `k8s-leader switchover` names this candidate. "
+        "A leader is never moved by it. Only of Kubernetes and SQLite leases.",
+        default_text=str(HIGHEST),
+        metavar="NUMBER",
+        fix="give a number from 0 to 10, or leave it out",
     ),
     Setting(
         name="wait-timeout",

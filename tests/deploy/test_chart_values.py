@@ -24,6 +24,7 @@ IMAGE_VOLUME = merged(COPY, {"gate": {"method": "imageVolume"}})
 NOT_VALUES = {
     "namespace": "part of the lease: NAMESPACE/NAME",
     "identity": "POD_NAME is the default",
+    "priority": "the replicas of a Deployment are alike",
     "wait-timeout": "a standby of a Deployment waits for ever",
     "disabled": "always false",
     "kubeconfig": "the Pod's own account",

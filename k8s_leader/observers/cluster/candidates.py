@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from k8s_leader.election.priority import HIGHEST, NEVER
 from k8s_leader.observers.cluster.names import CANDIDATE, LEASE, ROLE, Role, label_value
 
 __all__ = [
@@ -55,6 +56,7 @@ class Candidate:
         ready: whether its readiness probe passes.
         leaving: whether it is being deleted.
         version: of k8s-leader.
+        priority: from 0 (never leads by itself) to 10.
     """
 
     identity: str
@@ -67,6 +69,7 @@ class Candidate:
     ready: bool
     leaving: bool
     version: str
+    priority: int = HIGHEST
 
 
 async def candidates(
@@ -153,7 +156,12 @@ def _candidate(pod: Mapping[str, Any], lease: str) -> Candidate | None:
         ready=_is_ready(status),
         leaving=bool(metadata.get("deletionTimestamp")),
         version=str(facts.get("version", "")),
+        priority=_priority(facts.get("priority")),
     )
+
+
+def _priority(value: object) -> int:
+    return value if isinstance(value, int) and NEVER <= value <= HIGHEST else HIGHEST
 
 
 def _facts(text: object) -> Mapping[str, Any]:

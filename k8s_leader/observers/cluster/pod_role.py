@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k8s_leader.election.events import State
+from k8s_leader.election.priority import HIGHEST
 from k8s_leader.errors import (
     LeaseConflictError,
     LeaseError,
@@ -68,6 +69,7 @@ class Marks:
         version: of k8s-leader.
         role: whether role, lease and candidate are written.
         deletion_cost: of the leader's Pod; 0: left alone.
+        priority: of the candidate; noted where it is not the highest.
     """
 
     identity: str
@@ -76,6 +78,7 @@ class Marks:
     version: str
     role: bool = True
     deletion_cost: int = 0
+    priority: int = HIGHEST
 
     def labels(self, role: Role) -> dict[str, str | None]:
         """
@@ -98,6 +101,8 @@ class Marks:
         }
         if self.deletion_cost:
             facts["deletion_cost"] = self.deletion_cost
+        if self.priority != HIGHEST:
+            facts["priority"] = self.priority
         return {CANDIDATE: json.dumps(facts)}
 
 

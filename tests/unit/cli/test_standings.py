@@ -132,6 +132,16 @@ def test_the_list_is_sorted_and_marks_a_late_renewal() -> None:
     assert lines[2].split()[-3:] == ["(1m)", "4", "0"]
 
 
+def test_priorities_are_shown_where_they_differ() -> None:
+    alike = view(candidates=[candidate("a", "a_1"), candidate("b", "b_1")])
+    assert "PRIORITY" not in "".join(status_lines(alike, wall=WALL))
+    other = view(candidates=[candidate("a", "a_1"), candidate("b", "b_1", priority=0)])
+    header, leader, standby = status_lines(other, wall=WALL)[-3:]
+    assert header.endswith("PRIORITY")
+    assert (leader.split()[-1], standby.split()[-1]) == ("10", "0")
+    assert document(other, wall=WALL)["candidates"][1]["priority"] == 0
+
+
 def test_unknown_numbers_of_candidates_are_no_zero() -> None:
     (row,) = list_rows([view()], None, wall=WALL)
     assert row["candidates"] is None

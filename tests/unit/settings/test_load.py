@@ -32,6 +32,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         "namespace": None,
         "identity": "pod-0",
         "lease-create": True,
+        "priority": 10,
         "wait-timeout": None,
         "disabled": False,
         "kubeconfig": None,
