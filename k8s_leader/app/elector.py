@@ -28,7 +28,7 @@ from k8s_leader.election.grant import Grant
 from k8s_leader.election.priority import HIGHEST
 from k8s_leader.election.record import TermId
 from k8s_leader.election.timing import Timing
-from k8s_leader.errors import ExitCode, LeaderError
+from k8s_leader.errors import ExitCode, LeaderError, LeaseUnavailableError
 from k8s_leader.leases.port import Held
 from k8s_leader.log import LogContext, configure
 from k8s_leader.observers.port import (
@@ -245,8 +245,13 @@ class _Elector:
         workload.token = running["token"]
         if hello.get("stopping"):
             self._early.append({"type": "stopping", "why": "signal"})
-        async with asyncio.timeout_at(_loop_time(running["until"], self._clock)):
-            same = await opened.manager.adopt(term, token=running["token"])
+        try:
+            async with asyncio.timeout_at(_loop_time(running["until"], self._clock)):
+                same = await opened.manager.adopt(term, token=running["token"])
+        except TimeoutError:
+            raise LeaseUnavailableError(
+                "the store did not answer while the running term could be continued"
+            ) from None
         if not same:
             return await self._refuse(workload)
         loop.held = Held(token=running["token"], term=term)

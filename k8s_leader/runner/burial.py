@@ -23,6 +23,8 @@ _PAUSE = 0.02
 _ENOUGH = 2
 """Looks that find nothing alive: between two, something may have forked away."""
 
+_GUARD = b"k8s_leader/guard/__main__.py"
+
 
 class GuardWatch:
     """
@@ -78,9 +80,30 @@ async def bury(*, identity: str, guard: int, cgroup: str | None) -> None:
         if cgroup is not None:
             Cgroup(cgroup).kill()
         found = set(marked(f"LEADER_IDENTITY={identity}".encode()))
-        if os.getppid() == guard:
+        if _is_its_child(guard):
             found.update(below(guard, spare=(os.getpid(),)))
         clean = 0 if kill_all(found) else clean + 1
         await asyncio.sleep(_PAUSE)
     if cgroup is not None:
         Cgroup(cgroup).remove()
+
+
+def _is_its_child(guard: int) -> bool:
+    """
+    Tell whether this process descends from the guard still.
+
+    Init adopts whoever loses its parent: what descends from it is everybody's, unless
+    the guard itself is init. Its command line says so, whatever we were told.
+    """
+    if os.getppid() != guard:
+        return False
+    return guard != 1 or _is_guard(guard)
+
+
+def _is_guard(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            *_, script, _descriptor = file.read().removesuffix(b"\0").split(b"\0")
+    except (OSError, ValueError):
+        return False
+    return script.endswith(_GUARD)

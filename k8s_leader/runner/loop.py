@@ -94,6 +94,7 @@ class ElectionLoop:
         self._request: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
+        self._ended = False
         self._contacted = False
         self._forbidden_since: float | None = None
         self._fault: BaseException | None = None
@@ -116,6 +117,7 @@ class ElectionLoop:
             self.report(first or ev.Start())
             await self._over.wait()
         finally:
+            self._ended = True
             await _end(watch, self._request)
             if self._timer is not None:
                 self._timer.cancel()
@@ -129,7 +131,11 @@ class ElectionLoop:
         Args:
             event: what happened.
             reason: why, for the log and the observers.
+
+        After the loop's end nothing is listened to: nobody would end a new request.
         """
+        if self._ended:
+            return
         self._events.append((event, reason))
         if self._handling:
             return  # an action reported while the one before is being carried out

@@ -16,6 +16,7 @@ from k8s_leader.clock import SystemClock
 from k8s_leader.election.grant import Grant
 from k8s_leader.guard.cgroup import make_cgroup
 from k8s_leader.guard.descent import state
+from k8s_leader.runner import burial
 from k8s_leader.runner.burial import GuardWatch, bury
 
 _ORPHAN = """
@@ -91,6 +92,30 @@ if elector == 0:
 assert os.waitpid(workload, 0)[1] == 9
 assert os.waitstatus_to_exitcode(os.waitpid(elector, 0)[1]) == 7
 """
+
+
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [
+        (b"python\0-I\0-S\0/x/k8s_leader/guard/__main__.py\x005\0", True),
+        (b"sh\0/x/k8s_leader/guard/__main__.py\0and\0more\0", False),
+        (b"init\0", False),
+        (None, False),
+    ],
+)
+def test_s5_init_is_the_guard_only_if_its_command_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: bytes | None, is_one: bool
+) -> None:
+    """
+    Below another init is everything that runs on the machine.
+    """
+    shown = tmp_path / "cmdline"
+    if line is not None:
+        shown.write_bytes(line)
+    monkeypatch.setattr("builtins.open", lambda *_: shown.open("rb"))
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    assert burial._is_its_child(1) is is_one
+    assert burial._is_its_child(2) is False
 
 
 async def test_a_guard_that_goes_on_acknowledging_is_left_alone() -> None:

@@ -355,3 +355,19 @@ async def test_a_fault_on_standby_stops_no_workload(candidacy: Candidacy) -> Non
         with pytest.raises(ZeroDivisionError):
             await task
     assert candidacy.commands == []
+
+
+async def test_after_a_fault_nothing_is_listened_to_any_more(
+    candidacy: Candidacy,
+) -> None:
+    async with candidacy.running() as task:
+        await candidacy.until(lambda: State.LEADING in candidacy.states)
+        with pytest.raises(IllegalEventError):
+            candidacy.loop.report(ev.Start())
+        with pytest.raises(IllegalEventError):
+            await task
+    asked, tasks = len(candidacy.lease.asked), asyncio.all_tasks()
+    candidacy.loop.report(ev.Tick())
+    candidacy.loop.report(ev.Wake())
+    assert asyncio.all_tasks() == tasks
+    assert len(candidacy.lease.asked) == asked
