@@ -4,10 +4,10 @@ Run exactly one active replica of anything on Kubernetes.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing itself would cost the guard a megabyte
 if TYPE_CHECKING:
+    from typing import Any
+
     from k8s_leader.app.campaign import Candidate, campaign
     from k8s_leader.app.leader_only import LeaderOnly, leader_only
     from k8s_leader.app.library import run
@@ -88,4 +88,6 @@ def __getattr__(name: str) -> Any:
         return version("k8s-leader")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

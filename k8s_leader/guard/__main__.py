@@ -17,6 +17,7 @@ import signal
 
 from k8s_leader.guard.linux import become_subreaper
 from k8s_leader.guard.supervisor import Guard
+from k8s_leader.guard.tree import ALL_SIGNALS
 
 __all__ = ["main"]
 
@@ -26,17 +27,13 @@ def main(argv: list[str]) -> int:
     Read the configuration and guard.
     """
     config_fd = int(argv[1])
-    data = b""
-    while chunk := os.pread(config_fd, 65536, len(data)):
-        data += chunk
+    config = json.loads(os.pread(config_fd, os.fstat(config_fd).st_size, 0))
     os.set_inheritable(config_fd, False)
-    config = json.loads(data)
     if os.getpid() != 1:
         become_subreaper()
-    guard = Guard(config, config_fd=config_fd, environ=dict(os.environ))
-    status = guard.run()
+    status = Guard(config, config_fd=config_fd, environ=dict(os.environ)).run()
     # Python gives up its handlers before it ends: a late signal must not decide how.
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    signal.pthread_sigmask(signal.SIG_BLOCK, ALL_SIGNALS)
     return status
 
 

@@ -1,9 +1,11 @@
 """
-A control group of the workload's own, where the system lets us make one.
+A control group of the guard's own, where the system lets us make one.
 
-``cgroup.kill`` ends everything in it at once, whoever its parent is: also what nobody
-can find by descent any more. Most containers mount it read-only; then there is none,
-and descent alone has to do.
+The guard lives in it, so all that it starts is born there: to move a process later
+waits for the kernel, 5 to 20 ms of every hand-over. ``cgroup.kill`` then ends all of
+it at once, the guard included: the last resort of the guard, and the elector's means
+when the guard is dead or frozen. Most containers mount it read-only; then there is
+none, and descent alone has to do.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ import os
 
 __all__ = ["Cgroup", "make_cgroup"]
 
+_PREFIX = "k8s-leader-"
+
 
 class Cgroup:
     """
-    A cgroup (v2) for one guard's workload.
+    A cgroup (v2) for one guard and its workload.
 
     Args:
         path: its folder, made already.
@@ -23,20 +27,31 @@ class Cgroup:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._inside = False
 
-    def enter(self) -> None:
+    def enter(self) -> bool:
         """
         Move this process into it; what it starts is born there.
-
-        A process that is not let in stays outside: descent still finds it.
         """
-        _try_write(f"{self.path}/cgroup.procs", "0")
+        # Another guard may take a folder that nobody is in yet for an old one.
+        self._inside = self._move_in() or (_mkdir(self.path) and self._move_in())
+        return self._inside
+
+    def _move_in(self) -> bool:
+        return _write(f"{self.path}/cgroup.procs", "0")
+
+    def leave(self) -> None:
+        """
+        Move this process back to where the guard was started.
+        """
+        if self._inside:
+            _write(f"{os.path.dirname(self.path)}/cgroup.procs", "0")
 
     def kill(self) -> None:
         """
         Kill everything in it; without effect on a kernel before 5.14.
         """
-        _try_write(f"{self.path}/cgroup.kill", "1")
+        _write(f"{self.path}/cgroup.kill", "1")
 
     def remove(self) -> None:
         """
@@ -51,18 +66,24 @@ class Cgroup:
 def make_cgroup(name: str) -> Cgroup | None:
     """
     Make a cgroup below this process's own; ``None`` where that is not permitted.
+
+    Empty ones that killed guards left there are removed.
     """
     try:
         parent = _own_folder()
         if parent is None:
             return None
-        path = os.path.join(parent, name)
-        os.mkdir(path, 0o755)
+        for old in os.listdir(parent):
+            if old.startswith(_PREFIX):
+                Cgroup(os.path.join(parent, old)).remove()
     except OSError:
         return None
-    if os.access(f"{path}/cgroup.kill", os.W_OK):
-        return Cgroup(path)
-    os.rmdir(path)
+    made = Cgroup(os.path.join(parent, _PREFIX + name))
+    if not _mkdir(made.path):
+        return None
+    if os.access(f"{made.path}/cgroup.kill", os.W_OK):
+        return made
+    made.remove()
     return None
 
 
@@ -80,14 +101,23 @@ def _own_folder() -> str | None:
     return os.path.normpath(os.path.join(point, relative))
 
 
-def _try_write(path: str, text: str) -> None:
+def _mkdir(path: str) -> bool:
+    try:
+        os.mkdir(path, 0o755)
+    except OSError:
+        return False
+    return True
+
+
+def _write(path: str, text: str) -> bool:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
-        return
+        return False
     try:
         os.write(fd, text.encode())
     except OSError:
-        return
+        return False
     finally:
         os.close(fd)
+    return True

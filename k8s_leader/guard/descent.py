@@ -2,18 +2,18 @@
 Who descends from whom: the kernel's own account in ``/proc``.
 
 As PID 1 or subreaper every orphan of a tree becomes a child of the guard, so descent
-finds all of it while the guard lives. When the guard is dead, what it started is still
-known by the identity in its environment: a second sign, and a weaker one, as a process
-may wipe its environment or hide it.
+finds all of it while the guard lives.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Collection, Iterable
 
-__all__ = ["below", "children", "kill_all", "marked", "send", "state"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = ["below", "children", "processes", "send", "state"]
 
 
 def children(pid: int) -> list[int]:
@@ -22,28 +22,18 @@ def children(pid: int) -> list[int]:
     """
     found: list[int] = []
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
-        for thread in threads:
+        for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                 found += map(int, file.read().split())
     except FileNotFoundError:
-        if os.path.exists(f"/proc/{pid}"):
-            return _children_by_parent(pid)  # a kernel without that file
+        if os.path.exists(f"/proc/{pid}"):  # a kernel without that file
+            return [each for each in processes() if _stat(each)[1:2] == [b"%d" % pid]]
     except (ProcessLookupError, PermissionError):
         pass
     return found
 
 
-def _children_by_parent(parent: int) -> list[int]:
-    found = []
-    for pid in _all():
-        fields = _stat(pid)
-        if fields and int(fields[1]) == parent:
-            found.append(pid)
-    return found
-
-
-def below(pid: int, *, spare: Collection[int] = ()) -> list[int]:
+def below(pid: int, *, spare: Collection[int | None] = ()) -> list[int]:
     """
     Return all descendants of a process, without ``spare`` and theirs.
     """
@@ -56,55 +46,31 @@ def below(pid: int, *, spare: Collection[int] = ()) -> list[int]:
     return found
 
 
-def marked(mark: bytes) -> list[int]:
+def processes() -> list[int]:
     """
-    Return the processes whose environment, as they were started with, has this entry.
-
-    Args:
-        mark: ``NAME=value``.
+    Return all processes that this one can see.
     """
-    found = []
-    for pid in _all():
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                entries = file.read().split(b"\0")
-        except OSError:
-            continue  # gone, or another user's: not ours to judge
-        if mark in entries:
-            found.append(pid)
-    return found
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def state(pid: int) -> str:
     """
     Return a process's state as one letter (``D``: uninterruptible); empty if gone.
     """
-    fields = _stat(pid)
-    return fields[0].decode() if fields else ""
+    return b"".join(_stat(pid)[:1]).decode()
 
 
-def kill_all(pids: Iterable[int]) -> list[int]:
+def send(pid: int, number: int) -> bool:
     """
-    Send SIGKILL; return those that lived until now (neither gone nor zombies).
-    """
-    living = [pid for pid in pids if state(pid) not in ("", "Z", "X")]
-    for pid in living:
-        send(pid, signal.SIGKILL)
-    return living
-
-
-def send(pid: int, number: int) -> None:
-    """
-    Send a signal to a process that may be gone, or not ours any more.
+    Send a signal to a process that may be gone; false if it is not ours to signal.
     """
     try:
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
+    except ProcessLookupError:
         pass
-
-
-def _all() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except PermissionError:
+        return False
+    return True
 
 
 def _stat(pid: int) -> list[bytes]:

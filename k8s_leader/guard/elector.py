@@ -11,10 +11,14 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from k8s_leader.guard.linux import die_with_parent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from k8s_leader.guard.cgroup import Cgroup
 
 __all__ = ["Elector"]
 
@@ -25,7 +29,6 @@ _FLOOD = 64
 _START_PATIENCE = 30.0
 """Seconds for the imports and the first words of an elector on a busy machine."""
 
-_PINGS = 4
 _DIGITS = 30
 """More than any number in the protocol has."""
 
@@ -42,21 +45,34 @@ class Elector:
         argv: its command; two file descriptors are appended.
         config_fd: of the configuration, inherited.
         patience: seconds without a word after which it counts as hung.
+        cgroup: of the guard, which its elector must outlive.
+
+    Attributes:
+        pid: while it is not reaped.
+        end: of the socket pair, while it has not hung up.
+        look_at: when :meth:`watch` has to be called; without a pid, when to start it.
     """
 
-    def __init__(self, argv: Sequence[str], *, config_fd: int, patience: float) -> None:
-        self._argv = list(argv)
+    def __init__(
+        self,
+        argv: list[str],
+        *,
+        config_fd: int,
+        patience: float,
+        cgroup: Cgroup | None = None,
+    ) -> None:
+        self._argv = argv
         self._config_fd = config_fd
         self._patience = patience
-        self._hung_at = 0.0
-        self._ping_at = 0.0
+        self._cgroup = cgroup
+        self._asked = False
         self._pause = _FIRST_PAUSE
         self._started_at = 0.0
         self.pid: int | None = None
         self.end: socket.socket | None = None
-        self.restart_at = 0.0
+        self.look_at = 0.0
 
-    def start(self, *, now: float, environ: Mapping[str, str]) -> None:
+    def start(self, *, now: float, environ: dict[str, str]) -> None:
         """
         Start it; its first message has to be the guard's hello.
 
@@ -65,45 +81,32 @@ class Elector:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         guard = os.getpid()  # asked in the child, it could already be another's
-        try:
-            pid = os.fork()
-        except OSError:
-            ours.close()
-            theirs.close()
-            raise
-        if pid == 0:
-            self._exec(theirs, environ, guard=guard)
-        theirs.close()
+        with theirs:
+            try:
+                pid = os.fork()
+            except OSError:
+                ours.close()
+                raise
+            if pid == 0:
+                self._exec(theirs.fileno(), environ, guard=guard)
         ours.setblocking(False)
         self.pid, self.end, self._started_at = pid, ours, now
-        self._ping_at = now
-        self._hung_at = now + max(_START_PATIENCE, self._patience)
-
-    def next_look(self) -> float:
-        """
-        Return when :meth:`watch` has to be called at the latest.
-        """
-        return (
-            self.restart_at if self.pid is None else min(self._ping_at, self._hung_at)
-        )
+        self._asked, self.look_at = True, now + max(_START_PATIENCE, self._patience)
 
     def watch(self, now: float) -> bool:
         """
         Ask for a sign of life; kill it and return true when none came for too long.
         """
-        if self.pid is None:
+        if self.pid is None or now < self.look_at:
             return False
-        if now > self._ping_at + self._patience / _PINGS:
-            # The guard itself slept or was frozen: nothing was asked meanwhile.
-            self._hung_at = max(self._hung_at, now + self._patience)
-        if now >= self._hung_at:
-            self._hung_at = now + self._patience
+        # Much later than due, the guard itself slept or was frozen: it asks again.
+        is_hung = self._asked and now < self.look_at + self._patience / 4
+        self.look_at, self._asked = now + self._patience / 2, True
+        if is_hung:
             self.kill()
-            return True
-        if now >= self._ping_at:
-            self._ping_at = now + self._patience / _PINGS
+        else:
             self.send("ping")
-        return False
+        return is_hung
 
     def send(self, kind: str, **fields: object) -> None:
         """
@@ -139,7 +142,7 @@ class Elector:
                 break
             messages.append(message)
         if messages:
-            self._hung_at = now + self._patience
+            self._asked, self.look_at = False, now + self._patience / 2
         return messages
 
     def reaped(self, *, now: float) -> None:
@@ -150,7 +153,7 @@ class Elector:
         self.pid = None
         if now - self._started_at > _STABLE:
             self._pause = _FIRST_PAUSE
-        self.restart_at = now + self._pause
+        self.look_at = now + self._pause
         self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
 
     def kill(self) -> None:
@@ -165,21 +168,24 @@ class Elector:
             self.end.close()
             self.end = None
 
-    def _exec(
-        self, end: socket.socket, environ: Mapping[str, str], *, guard: int
-    ) -> None:
+    def _exec(self, end: int, environ: dict[str, str], *, guard: int) -> None:
+        """
+        Become the elector; never returns.
+        """
         try:
             os.setpgid(0, 0)  # a terminal's signals are for the guard
             # A guard that dies is buried by its elector, which must be awake for it.
             die_with_parent(signal.SIGCONT)
             if os.getppid() != guard:
                 os._exit(1)  # pragma: no cover  # it died within these microseconds
-            os.set_inheritable(end.fileno(), True)
-            os.set_inheritable(self._config_fd, True)
+            if self._cgroup is not None:
+                self._cgroup.leave()
+            for fd in (self._config_fd, end):
+                os.set_inheritable(fd, True)
             signal.set_wakeup_fd(-1)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            fds = [str(self._config_fd), str(end.fileno())]
-            os.execve(self._argv[0], [*self._argv, *fds], dict(environ))
+            argv = [*self._argv, str(self._config_fd), str(end)]
+            os.execve(argv[0], argv, environ)
         except OSError as exc:
             os.write(2, f"k8s-leader: error: {self._argv[0]}: {exc}\n".encode())
         finally:

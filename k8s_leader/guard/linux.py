@@ -7,8 +7,9 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 
-__all__ = ["KernelTimer", "become_subreaper", "die_with_parent"]
+__all__ = ["KernelTimer", "become_subreaper", "boot_time", "die_with_parent"]
 
 _SET_PDEATHSIG = 1
 _SET_CHILD_SUBREAPER = 36
@@ -25,8 +26,18 @@ def _check(result: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
+_libc = ctypes.CDLL(None, use_errno=True)  # once: a child that execs shall not wait
+
+
 def _prctl(option: int, value: int) -> None:
-    _check(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0))
+    _check(_libc.prctl(option, value, 0, 0, 0))
+
+
+def boot_time() -> float:
+    """
+    Return seconds on CLOCK_BOOTTIME, on which every deadline is counted.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def become_subreaper() -> None:
@@ -40,7 +51,7 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
     """
     Have the kernel send a signal to this process when its parent's thread dies.
     """
-    _prctl(_SET_PDEATHSIG, int(number))
+    _prctl(_SET_PDEATHSIG, number)
 
 
 class _SigEvent(ctypes.Structure):
@@ -105,7 +116,6 @@ class KernelTimer:
 
 
 def _library() -> ctypes.CDLL:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "timer_create"):
-        return libc
+    if hasattr(_libc, "timer_create"):
+        return _libc
     return ctypes.CDLL("librt.so.1", use_errno=True)  # glibc before 2.34

@@ -8,7 +8,10 @@ import json
 import os
 import select
 import time
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Log"]
 

@@ -8,45 +8,36 @@ says to the workload, which judges it.
 from __future__ import annotations
 
 import os
-import selectors
+import select
 import signal
-import uuid
-from collections.abc import Mapping
-from typing import Any
 
-from k8s_leader.clock import SystemClock
 from k8s_leader.guard.cgroup import make_cgroup
 from k8s_leader.guard.elector import Elector
+from k8s_leader.guard.linux import boot_time
 from k8s_leader.guard.log import Log
-from k8s_leader.guard.term import Refusal
-from k8s_leader.guard.tree import Tree
+from k8s_leader.guard.term import NEVER, Refusal
+from k8s_leader.guard.tree import ALL_SIGNALS, Tree
 from k8s_leader.guard.workload import Workload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Guard"]
 
-_NEVER = float("inf")
 _ELECTOR_PATIENCE = 5.0
+_LONGEST_WAIT = 3600.0
 _FATAL = frozenset({75, 77, 78, 79})
-_STOP = (signal.SIGTERM, signal.SIGINT)
-_IGNORED = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGPIPE, signal.SIGXFSZ)
+_STOP = {signal.SIGTERM, signal.SIGINT}
+_IGNORED = {signal.SIGTTIN, signal.SIGTTOU, signal.SIGPIPE, signal.SIGXFSZ}
 """A guard behind a terminal must not be stopped by it, nor end by what it writes."""
 
-_FAULTS = (
-    signal.SIGABRT,
-    signal.SIGBUS,
-    signal.SIGFPE,
-    signal.SIGILL,
-    signal.SIGSEGV,
-    signal.SIGSYS,
-    signal.SIGTRAP,
-)
-_FORWARD = signal.valid_signals() - {
-    *(signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD),
-    *_STOP,
-    *_IGNORED,
-    *_FAULTS,
+_FAULTS = {
+    *(signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV),
+    *(signal.SIGSYS, signal.SIGTRAP),
 }
-"""Whatever else is sent to the guard is meant for the workload, and ends no guard."""
+_HEARD = ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP} - _IGNORED - _FAULTS
+"""What is neither a stop nor a child's end is meant for the workload."""
 
 
 class Guard:
@@ -60,37 +51,34 @@ class Guard:
     """
 
     def __init__(
-        self, config: dict[str, Any], *, config_fd: int, environ: Mapping[str, str]
+        self, config: dict[str, Any], *, config_fd: int, environ: dict[str, str]
     ) -> None:
         self._config = config
-        self._now = SystemClock().now
         self._environ = environ
-        made = uuid.UUID(bytes=os.urandom(16), version=4)
+        made = _uuid4()
         self.identity = f"{config['identity_prefix']}_{made}"
         self._log = Log(config, identity=self.identity)
-        patience = config["timing"]["renew_deadline"] / 2
+        self._cgroup = make_cgroup(made)
         self._elector = Elector(
-            config["elector_argv"], config_fd=config_fd, patience=patience
+            config["elector_argv"],
+            config_fd=config_fd,
+            patience=config["timing"]["renew_deadline"] / 2,
+            cgroup=self._cgroup,
         )
-        self._cgroup = make_cgroup(f"k8s-leader-{made}")
-        self._tree = Tree(cgroup=self._cgroup)
         self._workload = Workload(
             config,
             environ=environ,
-            tree=self._tree,
-            now=self._now,
-            spare=self._spare,
+            tree=Tree(spare=lambda: self._elector.pid),
+            now=boot_time,
             tell=self._elector.send,
             log=self._log,
+            cgroup=self._cgroup,
         )
         self._quits = 0
-        self._finishing = False  # the elector ended as it should, with this status
-        self._final_status = 0
+        self._status: int | None = None  # of an elector that ended as it should
         self._exit: int | None = None
-        self._give_up_at = _NEVER
-        self._selector = selectors.DefaultSelector()
+        self._give_up_at = NEVER
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._pending: list[int] = []
 
     def run(self) -> int:
         """
@@ -98,51 +86,59 @@ class Guard:
         """
         self._take_signals()
         self._log.prove(self.identity)
-        if os.getpid() != 1 and self._cgroup is None:
-            self._log.say(
-                "not PID 1 and no cgroup: should this guard be killed, the death of "
-                "processes that left the workload's group is best effort"
-            )
         self._start_elector()
+        self._move_in()  # takes longer than a fork: the elector loads meanwhile
         while self._exit is None:
             self._turn()
         if self._cgroup is not None:
+            self._cgroup.leave()
             self._cgroup.remove()
         self._log.last(f"exit {self._exit}")
         return self._exit
 
+    def _move_in(self) -> None:
+        if not (self._cgroup and self._cgroup.enter()) and os.getpid() != 1:
+            self._log.say(
+                "not PID 1 and no cgroup: should this guard be killed, the death of "
+                "processes that left the workload's group is best effort"
+            )
+
     def _turn(self) -> None:
-        timeout = max(0.0, self._next_look() - self._now())
-        for key, _ in self._selector.select(min(timeout, 3600.0)):
-            if key.fd == self._wake:
-                self._pending += os.read(self._wake, 4096)
-        messages = self._elector.receive(self._now())
-        if self._elector.end is None:
-            self._forget_socket()
-        now = self._now()  # after the socket is drained, before anything is done
+        pending = self._wait(self._next_look() - boot_time())
+        messages = self._elector.receive(boot_time())
+        now = boot_time()  # after the socket is drained, before anything is done
         for message in messages:
             self._hear(message, now)
-        pending, self._pending = self._pending, []
         for number in pending:
             self._on_signal(number, now)
         self._workload.enforce(now)
-        self._workload.settle(now, reap=self._reap)
+        self._workload.settle(now)
         self._settle(now)
 
+    def _wait(self, seconds: float) -> bytes:
+        """
+        Wait for a word of the elector, or a signal; return the signals.
+        """
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        if self._elector.end is not None:
+            poll.register(self._elector.end, select.POLLIN)
+        ready = poll.poll(1000 * max(0.0, min(seconds, _LONGEST_WAIT)))
+        return (
+            os.read(self._wake, 4096) if (self._wake, select.POLLIN) in ready else b""
+        )
+
     def _next_look(self) -> float:
-        soonest = self._workload.next_look(self._now())
+        soonest = self._workload.next_look(boot_time())
         if self._elector.pid is not None:
-            soonest = min(soonest, self._give_up_at)
-        elif not self._wants_elector:
-            return soonest
-        return min(soonest, self._elector.next_look())
+            return min(soonest, self._give_up_at, self._elector.look_at)
+        return min(soonest, self._elector.look_at) if self._wants_elector else soonest
 
     # -- signals -----------------------------------------------------------------
 
     def _take_signals(self) -> None:
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
-        self._selector.register(self._wake, selectors.EVENT_READ)
-        for number in (*_STOP, *_FORWARD, signal.SIGCHLD):
+        for number in _HEARD:
             signal.signal(number, lambda *_: None)
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
@@ -156,34 +152,31 @@ class Guard:
         else:
             mapped = self._config["signal_map"].get(str(number), number)
             if mapped:
-                self._tree.signal(mapped)
+                self._workload.forward(mapped)
 
     def _quit(self, name: str, now: float) -> None:
         self._quits += 1
         again = self._quits > 1
         self._elector.send("stopping", why=name, escalated=again)
         self._workload.close()
-        if self._workload.term is None:
-            self._give_up_at = min(self._give_up_at, now + _ELECTOR_PATIENCE)
-        else:
-            self._log.say(f"{name}: {'killing' if again else 'stopping'} the workload")
+        leads = self._workload.term is not None
         if again:
             self._workload.stop(name, budget=0.0, now=now)
         else:
             budget = self._config["timing"]["stop_timeout"]
             self._workload.ask_to_stop(name, budget=budget, now=now)
+        if leads:
+            self._log.say(f"{name}: {'killing' if again else 'stopping'} the workload")
 
     # -- the elector -------------------------------------------------------------
 
     def _start_elector(self) -> None:
         try:
-            self._elector.start(now=self._now(), environ=self._environ)
+            self._elector.start(now=boot_time(), environ=self._environ)
         except OSError as exc:  # no memory, no process left: the workload runs on
             self._log.say(f"the elector cannot be started: {exc}", level=40)
-            self._elector.reaped(now=self._now())
+            self._elector.reaped(now=boot_time())
             return
-        if self._elector.end is not None:  # pragma: no branch  # it was just started
-            self._selector.register(self._elector.end, selectors.EVENT_READ)
         term = self._workload.term
         self._elector.send(
             "hello",
@@ -195,22 +188,17 @@ class Guard:
             stopping=self._quits > 0,
         )
 
-    def _forget_socket(self) -> None:
-        for key in list(self._selector.get_map().values()):
-            if key.fd != self._wake:
-                self._selector.unregister(key.fileobj)
-
     def _elector_ended(self, code: int) -> None:
-        now = self._now()
+        now = boot_time()
         self._elector.reaped(now=now)
-        self._forget_socket()
         if code == 0 or code in _FATAL:
             self._workload.close()
             self._workload.stop("the elector ended", budget=0.0, now=now)
-            self._final_status = code
-            self._finishing = True
-            return
-        self._log.say(f"the elector ended with {code}: it is started again", level=40)
+            self._status = code
+        else:
+            self._log.say(
+                f"the elector ended with {code}: it is started again", level=40
+            )
 
     def _hear(self, message: dict[str, Any], now: float) -> None:
         kind = message["type"]
@@ -222,10 +210,10 @@ class Guard:
             elif kind == "stop":
                 self._workload.hear_stop(message, now)
         except Refusal as exc:
-            self._log.say(f"{kind} refused: {exc}", level=40)
             if kind == "start":
                 token = message.get("token")
                 self._elector.send("refused", token=token, reason=str(exc))
+            self._log.say(f"{kind} refused: {exc}", level=40)
 
     # -- ends --------------------------------------------------------------------
 
@@ -246,9 +234,9 @@ class Guard:
         """
         Draw the conclusions: the elector hangs or is missing, or all is over.
         """
-        over = self._finishing or self._quits > 0
-        if over and self._workload.term is None and self._give_up_at == _NEVER:
-            self._give_up_at = now + _ELECTOR_PATIENCE  # it only has to release now
+        over = self._status is not None or self._quits > 0
+        if over and self._workload.term is None:  # it only has to release now
+            self._give_up_at = min(self._give_up_at, now + _ELECTOR_PATIENCE)
         if now >= self._give_up_at:
             self._elector.kill()
         elif self._elector.watch(now):
@@ -257,7 +245,7 @@ class Guard:
             return
         if over and self._workload.is_gone:
             self._exit = self._final()
-        elif self._wants_elector and now >= self._elector.restart_at:
+        elif self._wants_elector and now >= self._elector.look_at:
             self._start_elector()
 
     @property
@@ -265,14 +253,20 @@ class Guard:
         """
         Tell whether an elector that is gone has to be started again.
         """
-        has_term = self._workload.term is not None
-        return not self._finishing and (has_term or not self._quits)
-
-    def _spare(self) -> tuple[int, ...]:
-        return () if self._elector.pid is None else (self._elector.pid,)
+        leads = self._workload.term is not None
+        return self._status is None and (leads or not self._quits)
 
     def _final(self) -> int:
-        if self._final_status in _FATAL:
-            return self._final_status
+        if self._status in _FATAL:
+            return self._status
         code = self._workload.code or 0
         return 0 if code in self._config["success_exit_codes"] else code
+
+
+def _uuid4() -> str:
+    """
+    Return what ``uuid.uuid4()`` would.
+    """
+    bits = int.from_bytes(os.urandom(16)) & ~(0xF << 76 | 0x3 << 62)
+    text = f"{bits | 4 << 76 | 2 << 62:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
 
-from k8s_leader.guard.cgroup import Cgroup
 from k8s_leader.guard.descent import below, children, send
-from k8s_leader.guard.linux import die_with_parent
+from k8s_leader.guard.linux import boot_time, die_with_parent
 
-__all__ = ["Tree"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ALL_SIGNALS", "Tree"]
 
 _TOO_LATE = 125
 _NOT_EXECUTABLE = 126
 _NOT_FOUND = 127
+_ROUNDS = 4
+"""Looks for what forked away meanwhile; what still does is met at the next kill."""
+
+ALL_SIGNALS = signal.valid_signals()
+_SETTABLE = tuple(
+    int(number) for number in ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}
+)
 
 
 class Tree:
@@ -28,28 +36,19 @@ class Tree:
     A command in a process group of its own, and all that it starts.
 
     Args:
-        cgroup: where it lives, if there is such a place.
+        spare: returns the guard's child that is no part of it, the elector.
 
     Attributes:
         leader: pid of the command while it is not reaped; else ``None``.
-        code: how the command ended: its status, or 128+n for signal n.
-        started_at: boot-time seconds.
     """
 
-    def __init__(self, *, cgroup: Cgroup | None = None) -> None:
+    def __init__(self, *, spare: Callable[[], int | None]) -> None:
         self.leader: int | None = None
-        self.code: int | None = None
-        self.started_at = 0.0
-        self._cgroup = cgroup
+        self._spare = spare
         self._has_terminal = False
 
     def start(
-        self,
-        command: Sequence[str],
-        environ: Mapping[str, str],
-        *,
-        stop_at: float,
-        now: Callable[[], float],
+        self, command: list[str], environ: dict[str, str], *, stop_at: float
     ) -> int:
         """
         Start the command; it looks at the clock once more before it execs.
@@ -61,34 +60,29 @@ class Tree:
             OSError: there is no memory or no process left for it.
         """
         guard = os.getpid()
-        self.code = None
-        self.started_at = now()
         self._has_terminal = _in_foreground()
-        sys.stdout.flush()
-        sys.stderr.flush()
         # A signal that comes before the exec waits for it, and is not lost.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ALL_SIGNALS)
         try:
             pid = os.fork()
             if pid == 0:
-                self._exec(command, environ, guard=guard, stop_at=stop_at, now=now)
+                self._exec(command, environ, guard=guard, stop_at=stop_at)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.leader = pid
         return pid
 
-    def reaped(self, pid: int, status: int) -> bool:
+    def reaped(self, pid: int, status: int) -> int | None:
         """
-        Note that a child was reaped; tell whether it was the command itself.
+        Return how the command ended, 128+n for signal n, if it was that child.
         """
         if pid != self.leader:
-            return False
-        code = os.waitstatus_to_exitcode(status)
-        self.code = code if code >= 0 else 128 - code
+            return None
         self.leader = None
         if self._has_terminal:
             _take_terminal()
-        return True
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else 128 - code
 
     def signal(self, number: int) -> None:
         """
@@ -103,52 +97,60 @@ class Tree:
         except PermissionError:
             pass
 
-    def freeze(self, *, spare: Collection[int]) -> None:
+    def freeze(self) -> None:
         """
-        Stop everything below the guard, but ``spare``, until nothing forks away.
+        Stop everything below the guard but the elector, until nothing forks away.
         """
         known: set[int] = set()
-        for _ in range(4):
-            found = set(below(os.getpid(), spare=spare))
+        for _ in range(_ROUNDS):
+            found = set(self.members())
             if found <= known:
                 return
             for pid in found - known:
                 send(pid, signal.SIGSTOP)
             known |= found
 
-    def thaw(self, *, spare: Collection[int]) -> None:
+    def thaw(self) -> None:
         """
         Let everything go on that :meth:`freeze` stopped.
         """
-        for pid in below(os.getpid(), spare=spare):
+        for pid in self.members():
             send(pid, signal.SIGCONT)
 
-    def kill(self, *, spare: Collection[int]) -> None:
+    def kill(self) -> bool:
         """
-        Kill everything below the guard, but ``spare`` and what is below that.
+        Kill everything below the guard but the elector and what is below that.
 
         Everything is stopped before it is killed, so that nothing forks away.
-        """
-        if self._cgroup is not None:
-            self._cgroup.kill()
-        self.freeze(spare=spare)
-        for pid in below(os.getpid(), spare=spare):
-            send(pid, signal.SIGKILL)
 
-    def is_empty(self, *, spare: Collection[int]) -> bool:
+        Returns:
+            False if some of it may not be signalled by this user.
+        """
+        self.freeze()
+        refused = [pid for pid in self.members() if not send(pid, signal.SIGKILL)]
+        return not refused
+
+    def members(self) -> list[int]:
+        """
+        Return every process of the tree.
+        """
+        return below(os.getpid(), spare=(self._spare(),))
+
+    def is_empty(self) -> bool:
         """
         Tell whether nothing of the tree is left, zombies included.
         """
-        return self.leader is None and not (set(children(os.getpid())) - set(spare))
+        if self.leader is not None:
+            return False
+        return all(child == self._spare() for child in children(os.getpid()))
 
     def _exec(
         self,
-        command: Sequence[str],
-        environ: Mapping[str, str],
+        command: list[str],
+        environ: dict[str, str],
         *,
         guard: int,
         stop_at: float,
-        now: Callable[[], float],
     ) -> None:
         """
         Become the command; never returns.
@@ -157,10 +159,10 @@ class Tree:
         try:
             self._settle_in()
             die_with_parent()
-            if os.getppid() != guard or now() >= stop_at:
+            if os.getppid() != guard or boot_time() >= stop_at:
                 os._exit(_TOO_LATE)
             _restore_signals()
-            os.execvpe(command[0], list(command), dict(environ))
+            os.execvpe(command[0], command, environ)
         except (FileNotFoundError, NotADirectoryError):
             _say(f"k8s-leader: error: {command[0]}: not found")
         except (OSError, ValueError) as exc:
@@ -173,8 +175,6 @@ class Tree:
         """
         Get a session of its own; on a terminal a group, and the terminal's keys.
         """
-        if self._cgroup is not None:
-            self._cgroup.enter()
         if self._has_terminal:
             os.setpgid(0, 0)
             _take_terminal()
@@ -204,14 +204,9 @@ def _take_terminal() -> None:
 
 def _restore_signals() -> None:
     """
-    Undo what the guard and Python changed.
+    Undo what the guard and Python changed, then take what came meanwhile.
     """
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP) and callable(
-            signal.getsignal(number)
-        ):
-            signal.signal(number, signal.SIG_DFL)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTIN, signal.SIGTTOU):
+    for number in _SETTABLE:
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

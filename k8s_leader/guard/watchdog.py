@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 
 from k8s_leader.guard.linux import KernelTimer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["DeadMan", "WallClock", "last_call"]
 
@@ -41,7 +44,7 @@ class DeadMan:
             try:
                 self._timer = KernelTimer()
             except (OSError, AttributeError):
-                self._timer = None
+                return
 
     @property
     def is_armed(self) -> bool:
@@ -95,7 +98,7 @@ class WallClock:
         self._now = now
         self._wall = wall
         self._tolerance = tolerance
-        self._offset = wall() - now()
+        self.believe()
 
     def believe(self) -> None:
         """

@@ -3,27 +3,31 @@ The workload under the guard: one term at a time, on one tree of processes.
 
 It is started by a grant, stopped when the grant ends whatever anybody says (S2, S9),
 and gone only when every process of it is reaped (S5). While there is no term, the
-standby command may run on the same tree; it has to be gone before a term begins (S15).
+standby command may have the tree; it has to be gone before a term begins (S15).
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
 
-from k8s_leader.guard.descent import below, state
+from k8s_leader.guard.descent import state
 from k8s_leader.guard.environ import workload_environ
-from k8s_leader.guard.log import Log
-from k8s_leader.guard.term import Refusal, Term, Times
-from k8s_leader.guard.tree import Tree
+from k8s_leader.guard.term import NEVER, Refusal, Run, Term, Times
 from k8s_leader.guard.watchdog import DeadMan, WallClock
 
-__all__ = ["Tell", "Workload"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
-_NEVER = float("inf")
-_PULSE = 0.25
+    from k8s_leader.guard.cgroup import Cgroup
+    from k8s_leader.guard.log import Log
+    from k8s_leader.guard.tree import Tree
+
+__all__ = ["Workload"]
+
+_PULSE = 0.5
 """The clocks are looked at least this often while a term runs: well below δ."""
 
 _KILL_PULSE = 0.01
@@ -32,17 +36,6 @@ _QUICK = 10.0
 _LONGEST_PAUSE = 10.0
 _COURTESY = 0.1
 """An orderly stop waits no longer than this (seconds) for the elector's word."""
-
-
-class Tell(Protocol):
-    """
-    Sends the elector a message.
-    """
-
-    def __call__(self, kind: str, **fields: object) -> None:
-        """
-        Send it; who does not listen is not waited for.
-        """
 
 
 class Workload:
@@ -54,9 +47,9 @@ class Workload:
         environ: what the workload inherits, before it is cleaned.
         tree: where it runs.
         now: boot-time seconds.
-        spare: returns the children of the guard that are not the workload's.
-        tell: to the elector.
+        tell: sends the elector a message.
         log: of the guard.
+        cgroup: that the guard and the tree live in, if there is one.
 
     Attributes:
         term: the one that runs, or that waits for the standby command's end.
@@ -71,31 +64,29 @@ class Workload:
         environ: Mapping[str, str],
         tree: Tree,
         now: Callable[[], float],
-        spare: Callable[[], tuple[int, ...]],
-        tell: Tell,
+        tell: Callable[..., None],
         log: Log,
+        cgroup: Cgroup | None = None,
     ) -> None:
         self.term: Term | None = None
         self.code: int | None = None
         self.closing = False
         self._config = config
         self._timing: dict[str, float] = config["timing"]
+        self._kill_time = self._timing["kill_time"]
         self._environ = workload_environ(environ)
         self._tree = tree
-        self._now = now
-        self._spare = spare
         self._tell = tell
         self._log = log
+        self._cgroup = cgroup
         self._courtesy = min(config.get("stop_courtesy", 0.0), _COURTESY)
-        self._asked: tuple[str, float] | None = None  # to stop: why, and SIGKILL when
-        self._stop_due = _NEVER  # the elector had its say
+        self._standby: list[str] = config.get("standby_command") or []
+        self._run: Run | None = None  # what has the tree now
+        self._start_at = 0.0  # nothing is started before
+        self._asked: tuple[float, str, float] | None = None  # stop then: why, SIGKILL
         self._dead_man = DeadMan()
         self._wall = WallClock(now, tolerance=self._timing["safety_margin"])
-        self._doubted_at = _NEVER  # the wall clock jumped: stopped until a renewal
-        self._standby: list[str] = config.get("standby_command") or []
-        self._on_standby = False  # what the tree runs is the standby command
-        self._start_at = 0.0 if self._standby else _NEVER  # the tree's next start
-        self._kill_standby_at = _NEVER
+        self._doubted_at = NEVER  # the wall clock jumped: frozen until a renewal
         self._crashes = 0
 
     @property
@@ -103,28 +94,26 @@ class Workload:
         """
         Tell whether nothing runs, of a term or between terms.
         """
-        return self.term is None and self._tree.is_empty(spare=self._spare())
+        return self.term is None and self._run is None and self._tree.is_empty()
 
     def next_look(self, now: float) -> float:
         """
         Return when :meth:`enforce` has to be called at the latest.
         """
-        soonest = self._start_at
-        if self._on_standby:
-            killing = now >= self._kill_standby_at
-            soonest = min(
-                soonest, now + _KILL_PULSE if killing else self._kill_standby_at
-            )
-        if self.term is not None:
-            soonest = min(soonest, self._look_at(self.term, now))
-        return soonest
-
-    def _look_at(self, term: Term, now: float) -> float:
-        if term.killing:  # its deadline has passed: what does not die is D state
+        term, run = self.term, self._run
+        if run is not None and run.killed_at < NEVER:  # what does not die is D state
             return now + _KILL_PULSE
-        due = term.hard_deadline(kill_time=self._timing["kill_time"])
-        soonest = due if term.stopping else min(due, term.times.stop_at, self._stop_due)
-        return min(now + _PULSE, max(soonest, now + 0.001))
+        runs = [each for each in (term, run) if each is not None]
+        due = [each.next_deadline(kill_time=self._kill_time) for each in runs]
+        if term is not None:
+            due += [now + _PULSE, self._asked[0] if self._asked else NEVER]
+        if run is None and (term is not None or self._wants_standby):
+            due.append(self._start_at)
+        return max(min(due, default=NEVER), now + 0.001)
+
+    @property
+    def _wants_standby(self) -> bool:
+        return bool(self._standby) and not self.closing
 
     # -- what the elector says ---------------------------------------------------
 
@@ -135,19 +124,18 @@ class Workload:
         Raises:
             Refusal: something of an earlier start lives, or the grant is not valid.
         """
-        empty = self._tree.is_empty(spare=self._spare())
-        if self.term is not None or not (empty or self._on_standby):
+        on_standby = self._run is not None and self._run is not self.term
+        if self.term is not None or not (on_standby or self._tree.is_empty()):
             raise Refusal("the tree of an earlier start is not gone")
         if self.closing:
             raise Refusal("this guard is stopping")
-        self.term = Term.read(message, timing=self._timing, now=now)
+        self.term = Term(message, timing=self._timing, now=now)
         self._wall.believe()
-        self._crashes = 0
-        self._start_at = _NEVER
-        if self._on_standby:
-            self._stop_standby("a term begins", now)
+        self._crashes, self._start_at = 0, now
+        if self._run is None:
+            self._start(self.term, now)
         else:
-            self._spawn(self.term)
+            self._stop(self._run, "a term begins", kill_at=NEVER, now=now)
 
     def hear_extend(self, message: dict[str, Any], now: float) -> None:
         """
@@ -165,7 +153,7 @@ class Workload:
         term.times = times
         if times.sent > self._doubted_at:
             self._trust_again(term)
-        elif self._doubted_at == _NEVER:
+        elif self._doubted_at == NEVER:
             self._wall.believe()
         self._tell("ack", token=term.token, until=times.until, now=now)
 
@@ -176,10 +164,9 @@ class Workload:
         Raises:
             Refusal: it is for another term.
         """
-        term = self.term
-        if term is None:
+        if self.term is None:
             return
-        if message.get("token") != term.token:
+        if message.get("token") != self.term.token:
             raise Refusal("it is for another term")
         budget = message.get("budget", 0.0)
         if not isinstance(budget, int | float) or not budget >= 0:
@@ -192,14 +179,12 @@ class Workload:
         """
         Have everything stop: told now, killed ``budget`` seconds later.
         """
-        if self.term is None:
-            if self._on_standby:
-                self._stop_standby(why, now, budget=budget)
-            self._start_at = _NEVER
-            return
-        if self._doubted_at < _NEVER:
+        self._asked = None
+        if self._doubted_at < NEVER:
             budget = 0.0  # it is frozen: to tell it would let it write
-        self._stop_term(self.term, why, kill_at=now + budget, now=now)
+        for run in (self._run, self.term):
+            if run is not None:
+                self._stop(run, why, kill_at=now + budget, now=now)
 
     def ask_to_stop(self, why: str, *, budget: float, now: float) -> None:
         """
@@ -211,217 +196,196 @@ class Workload:
         if self.term is None or not self._courtesy:
             self.stop(why, budget=budget, now=now)
         else:
-            self._asked, self._stop_due = (why, now + budget), now + self._courtesy
+            self._asked = (now + self._courtesy, why, now + budget)
+
+    def forward(self, number: int) -> None:
+        """
+        Hand a signal on to the command.
+        """
+        self._tree.signal(number)
 
     def close(self) -> None:
         """
         Begin nothing any more.
         """
         self.closing = True
-        self._start_at = _NEVER if self.term is None else self._start_at
 
     def enforce(self, now: float) -> None:
         """
         Hold every deadline, whatever was heard (S2, S9).
         """
-        if self.term is not None:
-            self._enforce_term(self.term, now)
-        if self._on_standby and now >= self._kill_standby_at:
-            self._tree.kill(spare=self._spare())
+        term, run = self.term, self._run
+        if term is not None:
+            self._doubt(term, now)
+            if self._asked is not None and now >= self._asked[0]:
+                _, why, kill_at = self._asked
+                self.stop(why, budget=max(0.0, kill_at - now), now=now)
+            if now >= term.times.stop_at:
+                self.stop("the grant ends", budget=self._kill_time, now=now)
+        if run is not None and now >= run.hard_deadline(kill_time=self._kill_time):
+            self._kill(run, now)
+        if term is not None:
+            due = term.hard_deadline(kill_time=self._kill_time)
+            self._dead_man.hold(kill_at=due, until=term.times.until, now=now)
 
-    def _enforce_term(self, term: Term, now: float) -> None:
-        kill_time = self._timing["kill_time"]
-        self._doubt(term, now)
-        if self._asked is not None and now >= self._stop_due:
-            why, kill_at = self._asked
-            self._stop_due = _NEVER
-            self.stop(why, budget=max(0.0, kill_at - now), now=now)
-        if now >= term.times.stop_at:
-            budget = 0.0 if self._doubted_at < _NEVER else kill_time
-            self._stop_term(term, "the grant ends", kill_at=now + budget, now=now)
-        due = term.hard_deadline(kill_time=kill_time)
-        if now >= due:
-            self._kill(term, now)
-        elif now >= self._start_at and not term.stopping:
-            self._spawn(term)
-        self._dead_man.hold(kill_at=due, until=term.times.until, now=now)
-
-    def _kill(self, term: Term, now: float) -> None:
-        if not term.killing:
-            self._log.say(f"workload killed ({term.stopping or 'deadline'})")
-        term.stop("deadline", kill_at=now)
-        self._start_at = _NEVER
-        self._kill_tree(term, now)
-
-    def _kill_tree(self, term: Term, now: float) -> None:
-        if not term.killing:
-            term.killing, term.killing_since = True, now
-        self._tree.kill(spare=self._spare())
-        if now >= term.killing_since + self._timing["kill_time"]:
-            self._report_stuck(term)
-        if os.getpid() == 1 and now >= term.times.until:
-            os._exit(137)  # the kernel kills all that is left of the namespace
-
-    def _report_stuck(self, term: Term) -> None:
-        if term.stuck:
-            return
-        term.stuck = True
-        pids = below(os.getpid(), spare=self._spare())
-        found = ", ".join(f"{pid} ({state(pid)})" for pid in pids)
-        self._log.say(f"SIGKILL does not end {found}: no release", level=40)
-        self._tell("stuck", token=term.token, pids=pids)
-
-    def _stop_term(self, term: Term, why: str, *, kill_at: float, now: float) -> None:
-        self._start_at = _NEVER
-        if term.stop(why, kill_at=kill_at) and kill_at > now and not self._on_standby:
-            self._log.say(
-                f"workload stopping ({why}): SIGKILL in {kill_at - now:.2f} s"
-            )
+    def _stop(self, run: Run, why: str, *, kill_at: float, now: float) -> None:
+        if run is not self.term:  # the standby command has nothing to finish
+            kill_at = min(kill_at, now + self._kill_time)
+        is_new = run.stop(why, kill_at=kill_at)
+        if is_new and run is self._run and kill_at > now:
             self._tree.signal(self._config["stop_signal"])
             self._tree.signal(signal.SIGCONT)
+            left = f"SIGKILL in {kill_at - now:.2f} s"
+            self._log.say(f"{run.what} stopping ({why}): {left}")
+
+    def _kill(self, run: Run, now: float) -> None:
+        run.stop("deadline", kill_at=now)
+        if run.killed_at == NEVER:
+            self._log.say(f"{run.what} killed ({run.stopping})")
+        self._kill_tree(run, now)
+
+    def _kill_tree(self, run: Run, now: float) -> None:
+        run.killed_at = min(run.killed_at, now)
+        is_ours = self._tree.kill()
+        if now >= run.killed_at + self._kill_time:
+            self._report_stuck(run)
+            if not is_ours and self._cgroup is not None:
+                self._cgroup.kill()  # another user's processes, and this one
+        if os.getpid() == 1 and now >= run.times.until:
+            os._exit(137)  # the kernel kills all that is left of the namespace
+
+    def _report_stuck(self, run: Run) -> None:
+        if run.stuck:
+            return
+        run.stuck = True
+        pids = self._tree.members()
+        found = ", ".join(f"{pid} ({state(pid)})" for pid in pids)
+        if isinstance(run, Term):
+            self._tell("stuck", token=run.token, pids=pids)
+        self._log.say(f"SIGKILL does not end {found}: no release", level=40)
+
+    # -- the clock on the wall ---------------------------------------------------
 
     def _doubt(self, term: Term, now: float) -> None:
         """
         Freeze the workload when the machine seems to have slept or moved (S1).
         """
-        if self._doubted_at < _NEVER or term.killing or self._on_standby:
-            return
         jump = self._wall.jump()
-        if jump:
-            self._doubted_at = now
-            self._tree.freeze(spare=self._spare())
-            self._log.say(
-                f"the wall clock jumped by {jump:+.1f} s: the workload is frozen until "
-                "the lease is confirmed",
-                level=30,
-            )
-            self._tell("doubt", token=term.token)
+        if self._doubted_at < NEVER or term.killed_at < NEVER or not jump:
+            return
+        self._doubted_at = now
+        if self._run is term:
+            self._tree.freeze()
+        self._tell("doubt", token=term.token)
+        self._log.say(
+            f"the wall clock jumped by {jump:+.1f} s: the workload is frozen until "
+            "the lease is confirmed",
+            level=30,
+        )
 
     def _trust_again(self, term: Term) -> None:
-        self._doubted_at = _NEVER
+        self._doubted_at = NEVER
         self._wall.believe()
-        if not term.killing:
-            self._tree.thaw(spare=self._spare())
+        if self._run is term and term.killed_at == NEVER:
+            self._tree.thaw()
             self._log.say("the lease is confirmed: the workload goes on")
 
     # -- starts and ends ---------------------------------------------------------
 
-    def _spawn(self, term: Term) -> None:
-        self._start_at = _NEVER
+    def _start(self, run: Run, now: float) -> None:
+        """
+        Give the tree to a term, or to the standby command.
+        """
+        self._run, run.started_at = run, now
+        command, told = self._standby, {"LEADER_IDENTITY": self._log.identity}
+        if isinstance(run, Term):
+            command, told = self._config["command"], run.environ
+        environ = self._environ | told
         try:
-            pid = self._tree.start(
-                self._config["command"],
-                self._environ | term.environ,
-                stop_at=term.times.stop_at,
-                now=self._now,
-            )
+            pid = self._tree.start(command, environ, stop_at=run.times.stop_at)
         except OSError as exc:
-            self.code = 126  # as a shell that cannot fork
-            self._log.say(f"the workload cannot be started: {exc}", level=40)
+            self._ended(run, 126)  # as a shell that cannot fork
+            self._log.say(f"the {run.what} cannot be started: {exc}", level=40)
             return
-        self._tell("started", token=term.token, pid=pid)
-        self._log.say(f"workload started: pid={pid} token={term.token}")
-
-    def _spawn_standby(self) -> None:
-        self._start_at, self._on_standby = _NEVER, True
-        identity = {"LEADER_IDENTITY": self._log.identity}
-        try:
-            pid = self._tree.start(
-                self._standby, self._environ | identity, stop_at=_NEVER, now=self._now
-            )
-        except OSError as exc:
-            self._log.say(f"the standby command cannot be started: {exc}", level=40)
-            return
-        self._log.say(f"standby command started: pid={pid}")
-
-    def _stop_standby(self, why: str, now: float, budget: float = _NEVER) -> None:
-        budget = min(budget, self._timing["kill_time"])
-        if self._kill_standby_at == _NEVER:
-            self._log.say(f"standby command stopping ({why}): SIGKILL in {budget:g} s")
-            self._tree.signal(self._config["stop_signal"])
-            self._tree.signal(signal.SIGCONT)
-        self._kill_standby_at = min(self._kill_standby_at, now + budget)
+        token = ""
+        if isinstance(run, Term):
+            self._tell("started", token=run.token, pid=pid)
+            token = f" token={run.token}"
+        self._log.say(f"{run.what} started: pid={pid}{token}")
 
     def reaped(self, pid: int, status: int) -> None:
         """
         Take note of a child that the guard reaped.
         """
-        if self._tree.reaped(pid, status):
-            what = "standby command" if self._on_standby else "workload"
-            if not self._on_standby:
-                self.code = self._tree.code
-            self._log.say(f"{what} ended with {self._tree.code}")
+        code = self._tree.reaped(pid, status)
+        if code is not None and self._run is not None:
+            self._ended(self._run, code)
+            self._log.say(f"{self._run.what} ended with {code}")
 
-    def settle(self, now: float, *, reap: Callable[[], None]) -> None:
+    def _ended(self, run: Run, code: int) -> None:
+        if run is self.term:
+            self.code = code
+
+    def settle(self, now: float) -> None:
         """
-        Draw the conclusions when the command has ended.
+        Draw the conclusions when the command has ended, and start what is due.
         """
         if self._tree.leader is not None:
             return
-        if self.term is None and not self._on_standby:
-            if now >= self._start_at:
-                self._spawn_standby()
-            return
-        if self._start_at < _NEVER:
-            return  # between two starts
-        if self._swept(now, reap):
-            if self._on_standby:
-                self._standby_gone(now)
-            elif self.term is not None:  # pragma: no branch  # else it returned above
-                self._term_gone(self.term, now)
+        if self._run is not None:
+            if not self._tree.is_empty():  # what the command left behind
+                self._kill_tree(self._run, now)
+                return
+            self._gone(self._run, now)
+        self._go_on(now)
 
-    def _swept(self, now: float, reap: Callable[[], None]) -> bool:
+    def _gone(self, run: Run, now: float) -> None:
+        self._run, run.killed_at = None, NEVER
+        if not isinstance(run, Term):
+            self._start_at = now + self._pause_after(run, now)
+        elif not self._restarts(run, now):
+            self._end_term(run, now)
+
+    def _go_on(self, now: float) -> None:
         """
-        Kill what the command left behind; tell whether all is gone.
+        Start what is to run next, if its time has come.
         """
-        if not self._tree.is_empty(spare=self._spare()):
-            reap()
-        if self._tree.is_empty(spare=self._spare()):
-            return True
-        if self.term is not None and not self._on_standby:
-            self._kill_tree(self.term, now)
-        else:
-            self._kill_standby_at = now
-            self._tree.kill(spare=self._spare())
-        reap()
-        return self._tree.is_empty(spare=self._spare())
+        term = self.term
+        if term is not None and term.stopping:
+            self._end_term(term, now)  # it waited for the tree, or for its next start
+        elif term is not None:
+            if now >= self._start_at and self._doubted_at == NEVER:
+                self._start(term, now)
+        elif self._wants_standby and now >= self._start_at:
+            self._start(Run(), now)
 
-    def _standby_gone(self, now: float) -> None:
-        asked, self._kill_standby_at = self._kill_standby_at < _NEVER, _NEVER
-        self._on_standby = False
-        if self.term is not None and not self.term.stopping:
-            self._spawn(self.term)
-        elif self.term is None and not self.closing and not asked:
-            self._start_at = now + self._pause_after_end(now)
-
-    def _term_gone(self, term: Term, now: float) -> None:
-        if self._restarts(term, now):
-            return
+    def _end_term(self, term: Term, now: float) -> None:
         loops = self._crashes >= _CRASHES
-        self.term = None
-        self._doubted_at = self._stop_due = _NEVER
+        self.term = self._asked = None
+        self._start_at, self._doubted_at = now, NEVER
         self._dead_man.release()
-        token = term.token
-        self._tell("exited", token=token, code=self.code)
-        self._tell("gone", token=token, code=self.code, now=now, crash_loop=loops)
+        token, code = term.token, self.code
+        self._tell("exited", token=token, code=code)
+        self._tell("gone", token=token, code=code, now=now, crash_loop=loops)
         self._log.say("workload gone: every process of it is reaped")
-        if self._standby and not self.closing:
-            self._start_at = now
 
-    def _restarts(self, term: Term, now: float) -> bool:
-        if self._config["on_exit"] != "restart" or term.stopping or self.closing:
+    def _restarts(self, run: Run, now: float) -> bool:
+        if self._config["on_exit"] != "restart" or run.stopping or self.closing:
             return False
-        pause = self._pause_after_end(now)
+        pause = self._pause_after(run, now)
         if self._crashes >= _CRASHES:
             self._log.say("the workload keeps crashing: leadership is given up")
             return False
-        term.killing = False
         self._start_at = now + pause
         self._log.say(f"workload ended: started again in {pause:g} s")
         return True
 
-    def _pause_after_end(self, now: float) -> float:
-        quick = now - self._tree.started_at < _QUICK
-        self._crashes = self._crashes + 1 if quick else 1
+    def _pause_after(self, run: Run, now: float) -> float:
+        """
+        Return the back-off before the next start; longer when crashes follow closely.
+        """
+        if run.stopping:
+            return 0.0
+        self._crashes = self._crashes + 1 if now - run.started_at < _QUICK else 1
         # A standby command may crash for days: the power must not overflow.
         return min(_LONGEST_PAUSE, 0.5 * 2.0 ** min(self._crashes, 10))

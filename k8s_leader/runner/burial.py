@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterable
 
 from k8s_leader.clock import Clock
 from k8s_leader.election.grant import Grant
 from k8s_leader.guard.cgroup import Cgroup
-from k8s_leader.guard.descent import below, kill_all, marked
+from k8s_leader.guard.descent import below, processes, send, state
 from k8s_leader.guard.watchdog import last_call
 
-__all__ = ["GuardWatch", "bury"]
+__all__ = ["GuardWatch", "bury", "kill_all", "marked"]
 
 _PAUSE = 0.02
 _ENOUGH = 2
@@ -86,6 +87,38 @@ async def bury(*, identity: str, guard: int, cgroup: str | None) -> None:
         await asyncio.sleep(_PAUSE)
     if cgroup is not None:
         Cgroup(cgroup).remove()
+
+
+def marked(mark: bytes) -> list[int]:
+    """
+    Return the processes whose environment, as they were started with, has this entry.
+
+    What a dead guard started is known by it: a weaker sign than descent, as a process
+    may wipe its environment or hide it.
+
+    Args:
+        mark: ``NAME=value``.
+    """
+    found = []
+    for pid in processes():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                entries = file.read().split(b"\0")
+        except OSError:
+            continue  # gone, or another user's: not ours to judge
+        if mark in entries:
+            found.append(pid)
+    return found
+
+
+def kill_all(pids: Iterable[int]) -> list[int]:
+    """
+    Send SIGKILL; return those that lived until now (neither gone nor zombies).
+    """
+    living = [pid for pid in pids if state(pid) not in ("", "Z", "X")]
+    for pid in living:
+        send(pid, signal.SIGKILL)
+    return living
 
 
 def _is_its_child(guard: int) -> bool:

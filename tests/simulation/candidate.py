@@ -96,7 +96,10 @@ class Candidate(Listener):
         self.confirmed_sent = float("-inf")
         self._pause = _FIRST_PAUSE
         self.tree = SimTree(
-            self._scheduler, on_run=self._runs, on_end=self._workload_ended
+            self._scheduler,
+            now=self.machine.now,
+            on_run=self._runs,
+            on_end=self._workload_ended,
         )
         self.tree.manners = self._starter.manners
         self.guard = self._make_guard()

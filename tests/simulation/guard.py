@@ -124,7 +124,6 @@ class GuardModel:
             environ={},
             tree=cast("Tree", tree),
             now=machine.now,
-            spare=tuple,
             tell=tell,
             log=cast("Log", _Silent(identity)),
         )
@@ -193,7 +192,7 @@ class GuardModel:
         while self._inbox:
             self._hear(self._inbox.popleft(), now)
         self.workload.enforce(now)
-        self.workload.settle(now, reap=self._reap)
+        self.workload.settle(now)
         self._settle(now)
         if self.alive:
             self._sleep(now)
@@ -251,7 +250,7 @@ class GuardModel:
     def _reap_and_settle(self, now: float) -> None:
         if self._tree.leader is not None:
             self._reap()
-            self.workload.settle(now, reap=self._reap)
+            self.workload.settle(now)
 
     def _sleep(self, now: float) -> None:
         if self._timer is not None:

@@ -140,7 +140,7 @@ def simulated() -> Iterator[None]:
             (elector_module, "os", no_machine),
             (workload_module, "os", no_machine),
             (workload_module, "DeadMan", SimpleNamespace),
-            (workload_module, "below", lambda *_, **__: []),
+            (workload_module, "state", lambda _: "D"),
             (workload_module, "_PULSE", _PULSE),
             (workload_module, "_KILL_PULSE", 0.1),
         ):

@@ -5,7 +5,7 @@ The workload's tree of processes in the simulation, and how it takes being stopp
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.simulation.world import Handle, Scheduler
@@ -41,6 +41,7 @@ class SimTree:
     ``exists`` is what forbids a release: until everything is reaped.
 
     Args:
+        now: boot-time seconds of its machine.
         on_run: told when it begins and ends to run.
         on_end: called when there is something to reap.
     """
@@ -49,13 +50,12 @@ class SimTree:
         self,
         scheduler: Scheduler,
         *,
+        now: Callable[[], float],
         on_run: Callable[[bool], None],
         on_end: Callable[[], None],
     ) -> None:
         self.manners = Manners()
         self.leader: int | None = None
-        self.code: int | None = None
-        self.started_at = 0.0
         self.exists = False
         self.runs = False
         self.dying = False
@@ -64,6 +64,7 @@ class SimTree:
         self._frozen = False  # by the guard
         self._status: int | None = None
         self._scheduler = scheduler
+        self._now = now
         self._on_run = on_run
         self._on_end = on_end
         self._ends: list[Handle] = []
@@ -76,24 +77,22 @@ class SimTree:
         environ: Mapping[str, str],
         *,
         stop_at: float,
-        now: Callable[[], float],
     ) -> int:
         assert not self.exists, "a second workload beside the first"
         self.exists, self.dying, self.killed = True, False, False
-        self.leader, self.code, self._status = _PID, None, None
-        self.started_at = now()
+        self.leader, self._status = _PID, None
         self._frozen = False
         self._ends = []
-        if self.started_at >= stop_at:
+        if self._now() >= stop_at:
             self._die(after=0.001, status=_TOO_LATE)
             return _PID
         self._update()
         self._end_after(self.manners.lives)
         return _PID
 
-    def reaped(self, pid: int, status: int) -> bool:
-        self.leader, self.code = None, status
-        return True
+    def reaped(self, pid: int, status: int) -> int:
+        self.leader = None
+        return status
 
     def signal(self, number: int) -> None:
         if number == signal.SIGCONT:
@@ -102,20 +101,24 @@ class SimTree:
         elif self.exists:
             self._end_after(self.manners.stop_takes)
 
-    def freeze(self, *, spare: Collection[int]) -> None:
+    def freeze(self) -> None:
         self._frozen = True
         self._update()
 
-    def thaw(self, *, spare: Collection[int]) -> None:
+    def thaw(self) -> None:
         self._frozen = False
         self._update()
 
-    def kill(self, *, spare: Collection[int] = ()) -> None:
+    def kill(self) -> bool:
         if self.exists and not self.dying:
             self.killed = True
             self._die(after=self.manners.kill_takes, status=137)
+        return True
 
-    def is_empty(self, *, spare: Collection[int]) -> bool:
+    def members(self) -> list[int]:
+        return [_PID] if self.exists else []
+
+    def is_empty(self) -> bool:
         return not self.exists
 
     # -- what the world does with it ---------------------------------------------

@@ -106,12 +106,13 @@ def _gone_before_reaped() -> Iterator[None]:
     """
     real = SimTree.kill
 
-    def kill(self: SimTree, *, spare: Any = ()) -> None:
-        real(self, spare=spare)
+    def kill(self: SimTree) -> bool:
+        done = real(self)
         self.leader = None
+        return done
 
     with (
         patch.object(SimTree, "kill", kill),
-        patch.object(SimTree, "is_empty", lambda self, **_: self.leader is None),
+        patch.object(SimTree, "is_empty", lambda self: self.leader is None),
     ):
         yield

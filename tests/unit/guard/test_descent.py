@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def made_tree() -> tree.Tree:
+    return tree.Tree(spare=lambda: None)
+
+
 @pytest.fixture
 def sleeper() -> Iterator[int]:
     with subprocess.Popen(["sleep", "1000"], env={"MARK": "me"}) as child:
@@ -54,16 +58,10 @@ def test_descendants_are_found_but_those_that_are_spared(sleeper: int) -> None:
     assert sleeper not in descent.below(os.getpid(), spare=(sleeper,))
 
 
-def test_processes_are_known_by_their_environment(sleeper: int) -> None:
-    assert descent.marked(b"MARK=me") == [sleeper]
-    assert descent.marked(b"MARK=m") == []
-
-
-def test_kill_all_tells_who_lived_until_now(sleeper: int) -> None:
-    assert descent.kill_all([sleeper, 2**22 + 1]) == [sleeper]
+def test_a_state_is_a_letter_and_nothing_once_it_is_gone(sleeper: int) -> None:
+    os.kill(sleeper, signal.SIGKILL)
     os.waitid(os.P_PID, sleeper, os.WEXITED | os.WNOWAIT)
     assert descent.state(sleeper) == "Z"
-    assert descent.kill_all([sleeper]) == []
     assert descent.state(2**22 + 1) == ""
 
 
@@ -75,7 +73,7 @@ def test_a_signal_to_who_is_gone_or_anothers_is_not_an_error(
         raise error
 
     monkeypatch.setattr(os, "kill", kill)
-    descent.send(1, signal.SIGTERM)
+    assert descent.send(1, signal.SIGTERM) is (error is ProcessLookupError)
 
 
 @pytest.mark.parametrize("error", [ProcessLookupError, PermissionError])
@@ -86,7 +84,7 @@ def test_a_group_that_cannot_be_told_is_not_an_error(
         raise error
 
     monkeypatch.setattr(os, "killpg", killpg)
-    forest = tree.Tree(cgroup=None)
+    forest = made_tree()
     forest.signal(signal.SIGTERM)  # nobody to tell
     forest.leader = sleeper
     forest.signal(signal.SIGCONT)
@@ -104,7 +102,7 @@ def test_a_forest_that_never_stops_growing_does_not_hold_the_guard(
 
     monkeypatch.setattr(tree, "below", growing)
     monkeypatch.setattr(tree, "send", lambda *_: None)
-    tree.Tree(cgroup=None).freeze(spare=())
+    made_tree().freeze()
     assert len(looks) < 10
 
 
@@ -114,8 +112,8 @@ def test_what_was_frozen_is_thawed(
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(tree, "below", lambda *_, **__: [sleeper])
     monkeypatch.setattr(tree, "send", lambda pid, number: sent.append((pid, number)))
-    tree.Tree(cgroup=None).freeze(spare=())
-    tree.Tree(cgroup=None).thaw(spare=())
+    made_tree().freeze()
+    made_tree().thaw()
     assert sent == [(sleeper, signal.SIGSTOP), (sleeper, signal.SIGCONT)]
 
 
@@ -179,22 +177,52 @@ def test_a_cgroup_that_can_be_killed_is_used(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: True)
+    (folders.point / "cgroup.procs").touch()
     made = cgroup.make_cgroup("x")
     assert made is not None
-    assert made.path == str(folders.point / "x")
+    folder = folders.point / "k8s-leader-x"
+    assert made.path == str(folder)
+    made.leave()  # it never entered
     for name in ("cgroup.procs", "cgroup.kill"):
-        (folders.point / "x" / name).touch()
-    made.enter()
+        (folder / name).touch()
+    assert made.enter()
     made.kill()
-    assert (folders.point / "x" / "cgroup.procs").read_text() == "0"
-    assert (folders.point / "x" / "cgroup.kill").read_text() == "1"
+    made.leave()
+    assert (folder / "cgroup.procs").read_text() == "0"
+    assert (folder / "cgroup.kill").read_text() == "1"
+    assert (folders.point / "cgroup.procs").read_text() == "0"
     made.remove()  # it is not empty: it stays
-    assert (folders.point / "x").exists()
+    assert folder.exists()
+
+
+def test_what_killed_guards_left_is_removed_and_nothing_else(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    for name in ("k8s-leader-old", "k8s-leader-used", "another"):
+        (folders.point / name).mkdir()
+    (folders.point / "k8s-leader-used" / "one").touch()
+    assert cgroup.make_cgroup("x") is not None
+    left = {each.name for each in folders.point.iterdir()}
+    assert left == {"k8s-leader-used", "another", "k8s-leader-x"}
+
+
+def test_a_folder_that_another_guard_took_for_an_old_one_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cgroup.Cgroup(str(tmp_path / "taken"))
+    mkdir = os.mkdir
+
+    def with_procs(path: str, mode: int) -> None:
+        mkdir(path, mode)
+        (tmp_path / "taken" / "cgroup.procs").touch()
+
+    monkeypatch.setattr(os, "mkdir", with_procs)
+    assert made.enter()
 
 
 def test_a_cgroup_that_does_not_let_us_in_is_not_an_error(tmp_path: Path) -> None:
-    gone = cgroup.Cgroup(str(tmp_path / "gone"))
-    gone.enter()
+    assert not cgroup.Cgroup(str(tmp_path / "no" / "where")).enter()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "cgroup.procs").symlink_to("/dev/full")
-    cgroup.Cgroup(str(tmp_path / "full")).enter()
+    assert not cgroup.Cgroup(str(tmp_path / "full")).enter()

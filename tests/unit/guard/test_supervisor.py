@@ -27,12 +27,11 @@ def test_an_elector_that_cannot_be_forked_is_tried_again_later(
     monkeypatch.setattr(Elector, "start", full)
     settings = Settings.load(parse_settings(parser(), ["--lease", "a/b"])[1], {})
     config = guard_config(settings, ["true"], {})
-    guard = Guard(config, config_fd=0, environ=os.environ)
+    guard = Guard(config, config_fd=0, environ=dict(os.environ))
     guard._start_elector()
-    guard._selector.close()
     for fd in (guard._wake, guard._woken):
         os.close(fd)
     if guard._cgroup is not None:
         guard._cgroup.remove()
-    assert guard._elector.restart_at > 0
+    assert guard._elector.look_at > 0
     assert "the elector cannot be started: no process left" in capfd.readouterr().err

@@ -26,7 +26,9 @@ def test_s5_a_tree_that_does_not_die_is_looked_at_now_and_then() -> None:
     machine = Machine(scheduler, offset=100.0, rate=1.0)
     told: list[str] = []
     with simulated():
-        tree = SimTree(scheduler, on_run=lambda _: None, on_end=lambda: None)
+        tree = SimTree(
+            scheduler, now=machine.now, on_run=lambda _: None, on_end=lambda: None
+        )
         tree.manners = Manners(stop_takes=float("inf"), kill_takes=60.0)
         guard = GuardModel(
             scheduler,

@@ -5,7 +5,7 @@ The workload's rules where no real process can show them: clocks that jump, days
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -39,41 +39,50 @@ class FakeTree:
     A tree without processes: remembers what was done to it.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self) -> None:
         self.leader: int | None = None
-        self.code: int | None = None
-        self.started_at = 0.0
         self.done: list[str] = []
         self.left = self.is_full = False
+        self.is_ours = True
 
     def start(self, command: list[str], *_: object, **__: object) -> int:
         if self.is_full:
-            self.started_at = self._now()
             raise BlockingIOError
-        self.leader, self.code, self.started_at = 7, None, self._now()
+        self.leader = 7
         self.done.append(" ".join(command))
         return 7
 
     def signal(self, number: int) -> None:
         self.done.append(signal.Signals(number).name)
 
-    def freeze(self, **_: object) -> None:
+    def freeze(self) -> None:
         self.done.append("freeze")
 
-    def thaw(self, **_: object) -> None:
+    def thaw(self) -> None:
         self.done.append("thaw")
 
-    def kill(self, **_: object) -> None:
+    def kill(self) -> bool:
         self.done.append("kill")
+        return self.is_ours
 
-    def is_empty(self, **_: object) -> bool:
+    def members(self) -> list[int]:
+        return [7]
+
+    def is_empty(self) -> bool:
         return self.leader is None and not self.left
 
-    def reaped(self, pid: int, status: int) -> bool:
+    def reaped(self, pid: int, status: int) -> int | None:
         ours, self.leader = pid == self.leader, None
-        self.code = status
-        return ours
+        return status if ours else None
+
+
+class FakeCgroup:
+    """
+    A cgroup whose kill is told among what is done to the tree.
+    """
+
+    def __init__(self, tree: FakeTree) -> None:
+        self.kill = lambda: tree.done.append("kill the cgroup")
 
 
 class NoDeadMan:
@@ -93,11 +102,18 @@ class Bench:
     A workload on a fake tree, with clocks that the test moves.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **config: object) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        has_cgroup: bool = False,
+        **config: object,
+    ) -> None:
         self.now, self.jumped = NOW, 0.0
         self.told: list[tuple[str, dict[str, Any]]] = []
-        self.tree = FakeTree(lambda: self.now)
+        self.tree = FakeTree()
         tree: Any = self.tree
+        cgroup = cast("Any", FakeCgroup(self.tree) if has_cgroup else None)
 
         def wall_clock(now: Callable[[], float], *, tolerance: float) -> WallClock:
             wall = lambda: self.now + self.jumped  # noqa: E731  # one more clock
@@ -111,9 +127,9 @@ class Bench:
             environ={},
             tree=tree,
             now=lambda: self.now,
-            spare=tuple,
             tell=lambda kind, **fields: self.told.append((kind, fields)),
             log=Log(made, identity="me"),
+            cgroup=cgroup,
         )
 
     def grant(self) -> dict[str, Any]:
@@ -129,7 +145,7 @@ class Bench:
 
     def turn(self) -> None:
         self.workload.enforce(self.now)
-        self.workload.settle(self.now, reap=lambda: None)
+        self.workload.settle(self.now)
 
     def last(self, kind: str) -> dict[str, Any]:
         return [fields for told, fields in self.told if told == kind][-1]
@@ -385,3 +401,98 @@ def test_an_extension_from_before_the_last_one_is_refused(
     bench.workload.hear_extend(bench.grant(), bench.now)
     with pytest.raises(Refusal, match="older"):
         bench.workload.hear_extend(older, bench.now)
+
+
+def test_a_standby_command_that_left_orphans_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.turn()
+    bench.tree.left = True
+    bench.ends(0)
+    assert bench.tree.done == ["the standby", "kill"]
+    bench.tree.left = False
+    bench.turn()
+    bench.now += 1.01
+    bench.turn()
+    assert bench.tree.done == ["the standby", "kill", "the standby"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_s1_nothing_is_started_again_while_the_wall_clock_is_in_doubt(
+    monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    """
+    Whether the jump came before the workload's end or while its next start waits.
+    """
+    bench = Bench(monkeypatch, on_exit="restart")
+    bench.lead()
+    bench.jumped = 60.0 if before else 0.0
+    bench.turn()
+    bench.tree.left = True
+    bench.ends()  # with orphans, which are killed first
+    bench.tree.left = False
+    bench.turn()
+    bench.jumped = 60.0
+    bench.now += 5.0
+    bench.turn()
+    assert bench.tree.done.count("the workload") == 1
+    assert [told for told, _ in bench.told].count("doubt") == 1
+    bench.now += 0.1
+    bench.workload.hear_extend(bench.grant(), bench.now)
+    bench.turn()
+    assert bench.tree.done.count("the workload") == 2
+    assert "thaw" not in bench.tree.done
+
+
+def test_a_jump_while_the_standby_command_ends_freezes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.turn()
+    bench.lead()
+    bench.jumped = 60.0
+    bench.turn()
+    bench.ends(0)
+    assert bench.tree.done == ["the standby", "SIGTERM", "SIGCONT"]
+    bench.now += 0.1
+    bench.workload.hear_extend(bench.grant(), bench.now)
+    bench.turn()
+    assert bench.tree.done[-1] == "the workload"
+
+
+def test_a_stop_while_the_next_start_waits_ends_the_term_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, on_exit="restart")
+    bench.lead()
+    bench.ends()
+    bench.workload.stop("SIGTERM", budget=25.0, now=bench.now)
+    bench.turn()
+    assert bench.last("gone")["code"] == 3
+    assert bench.workload.is_gone
+
+
+@pytest.mark.parametrize("has_cgroup", [True, False])
+def test_s5_what_this_user_may_not_kill_the_cgroup_does(
+    monkeypatch: pytest.MonkeyPatch, has_cgroup: bool
+) -> None:
+    bench = Bench(monkeypatch, has_cgroup=has_cgroup)
+    bench.lead()
+    bench.tree.is_ours = False
+    bench.workload.stop("lost", budget=0.0, now=bench.now)
+    bench.turn()
+    assert bench.tree.done[-1] == "kill"
+    bench.now += 2.26  # kill_time
+    bench.turn()
+    assert ("kill the cgroup" in bench.tree.done) is has_cgroup
+    assert bench.last("stuck")["pids"] == [7]
+
+
+def test_a_child_that_is_not_the_command_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch)
+    bench.workload.reaped(9, 0)  # an orphan, on standby
+    bench.turn()
+    assert bench.told == []

@@ -59,7 +59,7 @@ async def test_what_a_dead_guard_left_is_found_by_the_identity_in_its_environmen
 
 
 async def test_a_cgroup_finds_also_what_wiped_its_environment() -> None:
-    cgroup = make_cgroup(f"k8s-leader-test-{os.getpid()}")
+    cgroup = make_cgroup(f"test-{os.getpid()}")
     if cgroup is None:
         pytest.skip("no writable cgroup here")
     pid = _orphan()
@@ -116,6 +116,22 @@ def test_s5_init_is_the_guard_only_if_its_command_line_says_so(
     monkeypatch.setattr(os, "getppid", lambda: 1)
     assert burial._is_its_child(1) is is_one
     assert burial._is_its_child(2) is False
+
+
+def test_processes_are_known_by_their_whole_environment() -> None:
+    ours = _orphan(MARK="me")
+    assert burial.marked(b"MARK=me") == [ours]
+    assert burial.marked(b"MARK=m") == []
+    os.kill(ours, 9)
+
+
+def test_kill_all_tells_who_lived_until_now() -> None:
+    child = os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "600")
+    assert burial.kill_all([child, 2**22 + 1]) == [child]
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert state(child) == "Z"
+    assert burial.kill_all([child]) == []
+    os.waitpid(child, 0)
 
 
 async def test_a_guard_that_goes_on_acknowledging_is_left_alone() -> None:
