@@ -1,0 +1,3 @@
+"""
+Chaos on a real API server: real candidates, real faults, and a check of what came.
+"""
