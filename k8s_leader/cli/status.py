@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from k8s_leader.app.lookout import Lookout, View, open_lookout, renews
 from k8s_leader.app.stores import LeaseChoice
 from k8s_leader.cli.arguments import UsageError
+from k8s_leader.cli.interrupt import ends_at_once
 from k8s_leader.cli.lookup import (
     EXIT_CODES,
     add_output,
@@ -75,7 +77,9 @@ def status(argv: Sequence[str]) -> int:
     )
     options, settings = looked_up(parser, argv)
     patience = _time(options.max_age) if options.expect_leader else None
-    return asyncio.run(_status(options, chosen_lease(settings), patience))
+    endless = ends_at_once() if options.watch else contextlib.nullcontext()
+    with endless:
+        return asyncio.run(_status(options, chosen_lease(settings), patience))
 
 
 def _time(text: str) -> float:

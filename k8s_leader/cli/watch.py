@@ -11,6 +11,7 @@ from typing import Any
 
 from k8s_leader.app.lookout import annotations_of, open_lookout
 from k8s_leader.app.stores import LeaseChoice
+from k8s_leader.cli.interrupt import ends_at_once
 from k8s_leader.cli.lookup import EXIT_CODES, chosen_lease, looked_up, lookup_parser
 from k8s_leader.cli.watched import Told, Watched
 from k8s_leader.clock import Clock, SystemClock
@@ -52,7 +53,8 @@ def watch(argv: Sequence[str]) -> int:
         "-o", "--output", choices=("text", "json"), default="text", help="the format"
     )
     options, settings = looked_up(parser, argv)
-    asyncio.run(_watch(chosen_lease(settings), options.output))
+    with ends_at_once():
+        asyncio.run(_watch(chosen_lease(settings), options.output))
     return int(ExitCode.OK)
 
 

@@ -16,6 +16,7 @@ from k8s_leader.cli import main
 from tests.helpers.candidate import Candidate, wait_until
 from tests.helpers.cluster import LEASE_RULES
 from tests.helpers.site import LIST_PODS, Site
+from tests.helpers.tcp_proxy import TcpProxy
 from tests.integration.cli.conftest import Running
 
 pytestmark = [pytest.mark.kube, pytest.mark.slow]
@@ -128,6 +129,21 @@ def test_watch_prints_a_line_per_change_with_its_reason(
     assert released["why"]
     assert (acquired["what"], acquired["who"][:2]) == ("acquired", "b_")
     assert acquired["why"].startswith("a_")
+
+
+@pytest.mark.parametrize("command", [("watch",), ("status", "-w")])
+def test_ctrl_c_ends_also_what_hangs_in_a_request(
+    command: tuple[str, ...], site: Site, running: list[Running]
+) -> None:
+    with TcpProxy.before(site.api.url) as proxy:
+        path = site.api.kubeconfig(namespace=site.namespace, server=proxy.url)
+        with site.candidate("a"):
+            wait_until(lambda: site.role("a") == "leader", why="a leads")
+            one = Running(*command, "reports", "--kubeconfig", str(path))
+            running.append(one)
+            assert one.line()
+            proxy.black_hole()
+            assert one.interrupt() == 130
 
 
 def test_watch_says_when_the_leader_falls_silent(
