@@ -98,21 +98,30 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            database = sqlite3.connect(
-                self._path,
-                timeout=self._timeout,
-                isolation_level=None,
-                check_same_thread=False,
+            return self._prepared(
+                sqlite3.connect(
+                    self._path,
+                    timeout=self._timeout,
+                    isolation_level=None,
+                    check_same_thread=False,
+                )
             )
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            database.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
         except sqlite3.OperationalError as exc:
             if "locked" in str(exc) or "busy" in str(exc):
                 raise LeaseUnavailableError(f"{self._path}: {exc}") from exc
             raise _unusable(self._path, str(exc)) from exc
         except sqlite3.DatabaseError as exc:
             raise _unusable(self._path, f"not a SQLite database ({exc})") from exc
+
+    @staticmethod
+    def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
+        except sqlite3.Error:
+            database.close()
+            raise
         return database
 
     async def read(self) -> Stored | None:

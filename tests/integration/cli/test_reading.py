@@ -185,7 +185,7 @@ def test_a_missing_right_is_told_with_the_rule_to_add(
 
 def test_a_file_that_is_no_lease_stays_as_it_is(tmp_path: Path, capsys: Said) -> None:
     path = tmp_path / "other.db"
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE mine (x)")
     before = path.read_bytes()
     for command in ("status", "watch", "history"):

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 _MACOS = """
 import ctypes, os, signal, socket, sys, time
-import asyncio, asyncio.events, subprocess, threading, multiprocessing
+import argparse, asyncio, multiprocessing, shutil, subprocess, tempfile, threading
 for module, names in (
     (time, ("CLOCK_BOOTTIME",)),
     (os, ("pidfd_open", "memfd_create", "eventfd", "sched_getaffinity")),
@@ -37,9 +37,9 @@ _WINDOWS = (
     _MACOS
     + """
 for module, names in (
-    (time, ("clock_gettime", "CLOCK_MONOTONIC", "CLOCK_REALTIME", "pthread_getcpuclockid")),
-    (os, ("fork", "forkpty", "register_at_fork", "uname", "getuid", "geteuid", "getpgid",
-          "setsid", "killpg", "waitid", "posix_spawn", "O_CLOEXEC", "WNOHANG")),
+    (time, ("clock_gettime", "CLOCK_MONOTONIC", "CLOCK_REALTIME")),
+    (os, ("fork", "forkpty", "register_at_fork", "uname", "getuid", "geteuid",
+          "setsid", "killpg", "waitid", "O_CLOEXEC", "WNOHANG")),
     (signal, ("pthread_sigmask", "pthread_kill", "SIGKILL", "SIGHUP", "SIGQUIT",
               "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGALRM", "SIGSTOP", "SIGCONT",
               "setitimer", "alarm", "sigwait", "sigpending", "SIG_BLOCK")),
