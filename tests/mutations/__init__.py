@@ -1,0 +1,3 @@
+"""
+Planted faults that the simulation cannot see: each is put into a copy of the source.
+"""

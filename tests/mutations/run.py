@@ -1,0 +1,64 @@
+"""
+Puts one mutation into a copy of the repository and runs the tests that must fail of it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.mutations.table import Mutation
+
+__all__ = ["ROOT", "is_found", "mutate"]
+
+ROOT = Path(__file__).parents[2]
+_COPIED = ("k8s_leader", "tests", "pyproject.toml")
+_FAILED = 1
+"""What pytest exits with when tests failed, and for no other reason."""
+
+
+def mutate(mutation: Mutation, root: Path) -> None:
+    """
+    Plant the fault below ``root``.
+
+    Raises:
+        LookupError: the text is not there exactly once: the table is out of date.
+    """
+    file = root / mutation.file
+    text = file.read_text()
+    if text.count(mutation.before) != 1:
+        raise LookupError(f"{mutation.file}: {mutation.before!r} is not there once")
+    file.write_text(text.replace(mutation.before, mutation.after))
+
+
+def is_found(mutation: Mutation, folder: Path) -> tuple[bool, str]:
+    """
+    Tell whether the tests fail of the mutation, and what they printed.
+    """
+    for name in _COPIED:
+        _copy(ROOT / name, folder / name)
+    mutate(mutation, folder)
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
+    environ.pop("RINGS", None)
+    argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*argv, *mutation.tests],
+        cwd=folder,
+        env={**environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return run.returncode == _FAILED, run.stdout[-3000:] + run.stderr[-1000:]
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, target, ignore=skipped)
+    else:
+        shutil.copy(source, target)
