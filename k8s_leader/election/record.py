@@ -29,6 +29,9 @@ _INT32 = 2**31 - 1
 _FAR_AHEAD = 86400.0
 """A renewTime further ahead than this is nonsense, not a clock that stepped back."""
 
+_MICROSECOND = 1e-6
+"""As exact as a MicroTime is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
@@ -227,40 +230,48 @@ def claim(
 
 
 def renewal(
-    current: Record, *, duration: float, wall: float, token: int | None
+    current: Record,
+    *,
+    duration: float,
+    wall: float,
+    token: int | None,
+    elapsed: float = 1.0,
 ) -> Record:
     """
     Return what the holder writes to renew; it also publishes the token (S17).
 
-    ``renew_time`` is in another whole second than before, however often it is
-    renewed and also when the wall clock stands still or steps back: client-go sees
-    changes by the second (interop 6), and a write that changes nothing is no
-    renewal (S6).
+    ``renew_time`` grows, also when the wall clock stands still or steps back, and
+    after a second or more it is in another whole second than all before: client-go
+    sees changes by the second (interop 6), and not every renewal. A write that
+    changes nothing is no renewal (S6).
+
+    Args:
+        current: the record of the term.
+        duration: to promise, in seconds.
+        wall: Unix seconds.
+        token: of the term; ``None`` keeps what is published.
+        elapsed: seconds since the last renewal; unknown counts as one.
     """
     return replace(
         current,
         duration=duration,
-        renew_time=micro_time(_moved(unix_seconds(current.renew_time), wall)),
+        renew_time=micro_time(_moved(unix_seconds(current.renew_time), wall, elapsed)),
         our_duration=duration,
         token=current.token if token is None else token,
     )
 
 
-def _moved(last: float | None, wall: float) -> float:
+def _moved(last: float | None, wall: float, elapsed: float) -> float:
     """
-    Return a time near ``wall`` whose whole second is another than that of ``last``.
+    Return a time that is later than ``last``, and no earlier than the clock says.
 
-    Of several renewals in one second every other one is dated a second ahead; always
-    to date the next one ahead would run away from the clock. No time comes twice,
-    even if the clock stands still: somebody may see only every other renewal.
+    One second further is enough for a follower that sees whole seconds and any two
+    renewals; renewals closer than that are no further apart than they were made, so
+    that they do not run away from the clock.
     """
-    wall = round(wall, 6)
-    if last is None or int(last) < int(wall) or last >= wall + _FAR_AHEAD:
+    if last is None or last >= wall + _FAR_AHEAD:
         return wall
-    back = max(wall, last - 1.0 + 1e-6)
-    if int(last) == int(wall) + 1 and int(back) < int(last):
-        return back
-    return last + 1.0
+    return max(wall, last + min(max(elapsed, _MICROSECOND), 1.0))
 
 
 def release(current: Record, *, wall: float, token: int | None = None) -> Record:

@@ -120,7 +120,7 @@ class RecordedLeaseManager:
         self._watching = False
         self._told_version = 0  # of the latest event of the watch
         self._outdated = False  # a write of ours met a newer state
-        self._read_at = float("-inf")
+        self._read_at = self._renewed_at = float("-inf")
         self._claims: deque[TermId] = deque(maxlen=_CLAIMS)
         self._term: TermId | None = None
         self._token: int | None = None
@@ -329,8 +329,13 @@ class RecordedLeaseManager:
     async def _write_renewal(self, duration: float) -> bool:
         over = self._seen.stored
         assert over is not None  # noqa: S101  # _judge saw our record
+        now = self._clock.now()
         record = renewal(
-            over.record, duration=duration, wall=self._clock.wall(), token=self._token
+            over.record,
+            duration=duration,
+            wall=self._clock.wall(),
+            token=self._token,
+            elapsed=now - self._renewed_at,
         )
         try:
             written = await self._store.replace(over, record)
@@ -338,6 +343,7 @@ class RecordedLeaseManager:
             return False
         if written.version is not None and written.version == over.version:
             raise LeaseUnavailableError("the store confirmed a write but kept the old")
+        self._renewed_at = now
         self._saw(written)
         return True
 

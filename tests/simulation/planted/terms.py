@@ -25,6 +25,7 @@ from k8s_leader.errors import LeaseUnavailableError
 from k8s_leader.leases import recorded
 from k8s_leader.leases.recorded import RecordedLeaseManager
 from tests.simulation.candidate import Candidate
+from tests.simulation.plan import Fault, Plan
 from tests.simulation.planted.table import planted
 
 
@@ -134,6 +135,30 @@ def _transitions_as_token() -> Iterator[None]:
     with patch.object(
         recorded, "mint_token", lambda _, written: written.record.transitions + 1
     ):
+        yield
+
+
+def _clock_stands(plan: Plan) -> Plan:
+    stands = Fault(kind="wall_stands", at=3.0, until=3.0 * plan.timing.lease_duration)
+    return replace(plan, faults=(*plan.faults, stands))
+
+
+@planted("S6", by="peer overlap", themes="peers", plan=_clock_stands)
+def _two_seconds_in_turn() -> Iterator[None]:
+    """
+    While the wall clock stands, renewTime goes one second ahead and back again.
+
+    Who looks at every second renewal sees none (found by a long run, at b44fff3).
+    """
+
+    def renewal(current: Record, **given: Any) -> Record:
+        made = renewed(current, **given)
+        ahead = micro_time(given["wall"] + 1.0)
+        if (current.renew_time or "")[:19] == ahead[:19]:
+            return replace(made, renew_time=micro_time(given["wall"]))
+        return made
+
+    with patch.object(recorded, "renewal", renewal):
         yield
 
 
