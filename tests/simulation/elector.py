@@ -77,7 +77,7 @@ class ElectorProcess:
         self._elector = _Elector(config)
         clock = cast("SystemClock", self)
         self._elector._clock = clock
-        self._elector._watch._clock = clock
+        self._elector._duty.watch._clock = clock
 
     def start(self, hello: Message) -> None:
         """

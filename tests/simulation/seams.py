@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from unittest.mock import patch
 
 from k8s_leader.app import elector as elector_module
+from k8s_leader.app import last_duty as duty_module
 from k8s_leader.app.cluster_observers import ClusterSide
 from k8s_leader.app.stores import LeaseChoice, OpenLease
 from k8s_leader.election.timing import Timing
@@ -126,7 +127,7 @@ def simulated() -> Iterator[None]:
     """
     Cut the elector and the guard's workload from this machine.
     """
-    if vars(elector_module)["bury"] is _bury:  # once is enough
+    if vars(duty_module)["bury"] is _bury:  # once is enough
         yield
         return
     no_machine = SimpleNamespace(getpid=lambda: 2, getppid=lambda: 2, _exit=_nothing)
@@ -136,8 +137,8 @@ def simulated() -> Iterator[None]:
             (elector_module, "open_cluster_side", _open_cluster_side),
             (elector_module, "GuardLink", _Link),
             (elector_module, "configure", _nothing),
-            (elector_module, "bury", _bury),
-            (elector_module, "os", no_machine),
+            (duty_module, "bury", _bury),
+            (duty_module, "os", no_machine),
             (workload_module, "os", no_machine),
             (workload_module, "DeadMan", SimpleNamespace),
             (workload_module, "state", lambda _: "D"),
