@@ -18,11 +18,15 @@ from tests.chaos.nemesis import FAULTS, OUTSIDE, PEER_FAULTS, Heal, Nemesis
 from tests.chaos.record import RecordWatch
 from tests.chaos.stage import LEASE, Stage
 from tests.helpers.candidate import boot_time
-from tests.helpers.cluster import ApiServer
+from tests.helpers.cluster import ApiError, ApiServer
 from tests.helpers.go_build import CLUSTER
 from tests.helpers.lifeline import Lifeline
 
 __all__ = ["Run", "Settings", "run"]
+
+
+_AWAY = {"freeze_api", "kill_api", "freeze_etcd", "kill_etcd"}
+"""While one of these lasts nothing can be asked of the API server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +120,10 @@ class _Play:
             kind = self._draw(names)
             who = nemesis.target()
             try:
-                heals.append(nemesis.do(kind, who))
-            except OSError:  # the API server is away: this one cannot be done now
+                heal = nemesis.do(kind, who)
+            except (OSError, ApiError):  # it cannot be done now: the server is away
                 continue
+            heals.insert(0 if kind in _AWAY else len(heals), heal)
             names.append(kind)
             self.faults[kind] += 1
             whose = who.name if OUTSIDE.get(kind) == "its own" else ""
@@ -128,10 +133,25 @@ class _Play:
                 )
         lasting = self.chance.choice((0.2, 0.5, 1.0, 1.0, 2.0)) * length
         self._pass(self.chance.uniform(0.5, 1.0) * lasting)
-        for heal in heals:
-            heal()
+        self._heal(heals)
         self._end_troubles(boot_time() + length + 1.0)
         self.until_work(" and ".join(names) or "nothing")
+
+    def _heal(self, heals: list[Heal]) -> None:
+        """
+        Undo the faults, the control plane's first; what needs it is tried again.
+        """
+        deadline = time.monotonic() + 60
+        while heals:
+            for heal in tuple(heals):
+                try:
+                    heal()
+                except (OSError, ApiError):
+                    if time.monotonic() > deadline:
+                        raise
+                else:
+                    heals.remove(heal)
+            self.stage.keep_control_plane()
 
     def _draw(self, before: list[str]) -> str:
         """
@@ -139,9 +159,8 @@ class _Play:
         """
         least = min(self.faults[kind] for kind in self.kinds)
         rare = [kind for kind in self.kinds if self.faults[kind] == least]
-        away = {"freeze_api", "kill_api", "freeze_etcd", "kill_etcd"}
-        if away & set(before):  # of these one at a time
-            rare = [kind for kind in rare if kind not in away] or ["black_hole"]
+        if _AWAY & set(before):  # of these one at a time
+            rare = [kind for kind in rare if kind not in _AWAY] or ["black_hole"]
         return self.chance.choice(rare)
 
     def _end_troubles(self, end: float) -> None:

@@ -70,7 +70,7 @@ class Nemesis:
 
     def kill_api(self, _: Actor) -> Heal:
         self.stage.api.kill()
-        return self.stage.api.restart
+        return self.stage.keep_control_plane
 
     def freeze_etcd(self, _: Actor) -> Heal:
         self.stage.api.etcd.freeze()
@@ -78,12 +78,7 @@ class Nemesis:
 
     def kill_etcd(self, _: Actor) -> Heal:
         self.stage.api.etcd.kill()
-
-        def heal() -> None:
-            self.stage.api.etcd.start()
-            self.stage.api.wait_ready()
-
-        return heal
+        return self.stage.keep_control_plane
 
     # -- processes -----------------------------------------------------------------
 
@@ -140,7 +135,8 @@ class Nemesis:
         api.request("DELETE", f"{accounts}/{who.name}")
 
         def heal() -> None:
-            api.request("POST", accounts, {"metadata": {"name": who.name}})
+            with suppress(ApiError):  # it is there, from a try before this one
+                api.request("POST", accounts, {"metadata": {"name": who.name}})
             self.stage.give_token(who)
 
         return heal
@@ -154,7 +150,8 @@ class Nemesis:
         binding["metadata"] = {"name": who.name}
 
         def heal() -> None:
-            api.request("POST", path, binding)
+            with suppress(ApiError):  # the same
+                api.request("POST", path, binding)
 
         return heal
 

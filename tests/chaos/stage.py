@@ -149,6 +149,16 @@ class Stage:
         for actor in self.actors:
             actor.again()
 
+    def keep_control_plane(self) -> None:
+        """
+        Start again what of it ended: an API server may give up without its store.
+        """
+        if not self.api.etcd.is_running:
+            self.api.etcd.start()
+        while not self.api.wait_ready():
+            if not self.api.server.is_running:
+                self.api.server.start()
+
     def leader(self) -> Actor | None:
         """
         Return whose workload wrote last, if that was one of ours.
