@@ -28,6 +28,8 @@ __all__ = ["Run", "Settings", "run"]
 _AWAY = {"freeze_api", "kill_api", "freeze_etcd", "kill_etcd"}
 """While one of these lasts nothing can be asked of the API server."""
 
+_ASKS = {kind for kind in FAULTS if kind.startswith("take_") or "lease" in kind}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -159,8 +161,9 @@ class _Play:
         """
         least = min(self.faults[kind] for kind in self.kinds)
         rare = [kind for kind in self.kinds if self.faults[kind] == least]
-        if _AWAY & set(before):  # of these one at a time
-            rare = [kind for kind in rare if kind not in _AWAY] or ["black_hole"]
+        if _AWAY & set(before):
+            busy = _AWAY | _ASKS
+            rare = [kind for kind in rare if kind not in busy] or ["black_hole"]
         return self.chance.choice(rare)
 
     def _end_troubles(self, end: float) -> None:
