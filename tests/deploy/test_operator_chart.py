@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from k8s_leader.settings import Settings
 from tests.helpers.cluster import ApiServer
 from tests.helpers.helm import OPERATOR_CHART, Helm, HelmError, Manifest, only
 from tests.helpers.objects import apply, create_service_account
@@ -95,6 +96,31 @@ def test_two_replicas_of_which_one_may_be_taken_away(helm: Helm) -> None:
     assert "PodDisruptionBudget" not in {body["kind"] for body in alone}
 
 
+def test_it_has_time_to_start_and_to_hand_over(helm: Helm) -> None:
+    pod = only(rendered(helm, {}), "Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    start = container["startupProbe"]
+    assert start["periodSeconds"] * start["failureThreshold"] == 60
+    timing = Settings.load({}, {"K8S_LEADER_LEASE": "a"}).timing
+    least = timing.stop_timeout + timing.kill_time + 5
+    assert pod["terminationGracePeriodSeconds"] >= least
+
+
+def test_a_pod_monitor_scrapes_every_port_that_has_metrics(helm: Helm) -> None:
+    monitor = {"enabled": True, "interval": "15s", "labels": {"release": "prometheus"}}
+    objects = rendered(helm, {"metrics": {"podMonitor": monitor}})
+    found = only(objects, "PodMonitor")
+    assert found["metadata"]["labels"]["release"] == "prometheus"
+    template = only(objects, "Deployment")["spec"]["template"]
+    labels = found["spec"]["selector"]["matchLabels"]
+    assert labels.items() <= template["metadata"]["labels"].items()
+    (container,) = template["spec"]["containers"]
+    ports = {port["name"] for port in container["ports"]}
+    ends = found["spec"]["podMetricsEndpoints"]
+    assert {end["port"] for end in ends} == ports
+    assert {end["interval"] for end in ends} == {"15s"}
+
+
 @pytest.mark.kube
 def test_a_real_api_server_takes_every_object_and_the_restricted_level_the_pod(
     helm4: Helm, api_server: ApiServer
@@ -132,6 +158,7 @@ def test_a_real_api_server_takes_every_object_and_the_restricted_level_the_pod(
         ({"namespaces": ["Shop"]}, "namespaces"),
         ({"image": {"digest": "sha256:12"}}, "digest"),
         ({"log": {"level": "loud"}}, "level"),
+        ({"metrics": {"podMonitor": {"interval": "often"}}}, "interval"),
         ({"remake": {"enabled": "yes"}}, "remake"),
         ({"endpointSlices": True}, "endpointSlices"),
     ],

@@ -1,0 +1,92 @@
+"""
+Draw docs/rollout.svg: who stood by and who worked during a rolling update.
+
+The instants are what the end-to-end test measured:
+
+    ROLLOUT_FILE=docs/rollout.json make e2e ARGS='-k rolling_update'
+    python docs/draw_rollout.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MEASURED = Path(__file__).with_name("rollout.json")
+PICTURE = Path(__file__).with_name("rollout.svg")
+WIDTH, LEFT, LANE, TOP = 560, 150, 34, 30
+COLOURS = {"standby": "#c9d6e3", "leads": "#0b6e4f"}
+BEFORE = 1.0
+"""Seconds that are shown before the upgrade began."""
+
+
+def gap_of(runs: list[dict[str, Any]]) -> float:
+    """
+    Return how long nobody worked, in seconds.
+    """
+    first, second = (run for run in runs if run["role"] == "leads")
+    return float(second["from"] - first["to"])
+
+
+def picture(runs: list[dict[str, Any]]) -> Iterator[str]:
+    """
+    Yield the lines of the SVG.
+    """
+    # Who did nothing after the beginning is no part of it.
+    seen = [run for run in runs if run["to"] > 0]
+    pods = list(dict.fromkeys(run["pod"] for run in seen))
+    end = max(run["to"] for run in seen)
+    scale = WIDTH / (end + BEFORE)
+    bottom = TOP + LANE * len(pods)
+    size = f"{LEFT + WIDTH + 20} {bottom + 66}"
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" '
+        'font-family="sans-serif" font-size="12">'
+    )
+    yield f'<rect width="{LEFT + WIDTH + 20}" height="{bottom + 66}" fill="#fff"/>'
+
+    def x(at: float) -> float:
+        return LEFT + max(at + BEFORE, 0) * scale
+
+    for second in range(int(end) + 1):
+        yield f'<path d="M{x(second):.1f} {TOP}V{bottom}" stroke="#eee"/>'
+        yield (
+            f'<text x="{x(second):.1f}" y="{bottom + 14}" '
+            f'text-anchor="middle">{second}</text>'
+        )
+    yield f'<text x="8" y="{bottom + 14}">seconds of the upgrade</text>'
+    for number, pod in enumerate(pods):
+        y = TOP + LANE * number
+        mine = [run for run in seen if run["pod"] == pod]
+        name = f"{mine[0]['version']} Pod {pod.rsplit('-', 1)[-1]}"
+        yield f'<text x="8" y="{y + 20}">{name}</text>'
+        for run in mine:
+            start, stop = x(run["from"]), x(run["to"])
+            yield (
+                f'<rect x="{start:.1f}" y="{y + 5}" height="{LANE - 12}" '
+                f'width="{max(stop - start, 1):.1f}" fill="{COLOURS[run["role"]]}"/>'
+            )
+    moved = next(run["from"] for run in seen[::-1] if run["role"] == "leads")
+    yield f'<path d="M{x(moved):.1f} {TOP - 4}V{bottom}" stroke="#c1440e"/>'
+    yield (
+        f'<text x="{x(moved):.1f}" y="{TOP - 10}" text-anchor="middle" '
+        f'fill="#c1440e">nobody works for {gap_of(runs) * 1000:.0f} ms</text>'
+    )
+    for number, (role, colour) in enumerate(COLOURS.items()):
+        left = LEFT + 110 * number
+        yield f'<rect x="{left}" y="{bottom + 34}" width="14" height="14" fill="{colour}"/>'
+        yield f'<text x="{left + 20}" y="{bottom + 46}">{role}</text>'
+    yield "</svg>"
+
+
+def drawn() -> str:
+    """
+    Return the picture of what was measured.
+    """
+    return "\n".join(picture(json.loads(MEASURED.read_text()))) + "\n"
+
+
+if __name__ == "__main__":
+    PICTURE.write_text(drawn())
