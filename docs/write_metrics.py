@@ -31,6 +31,10 @@ on the default one.
 - Two candidates may both be seen as leaders for one scrape, since scrapes are taken at
   different moments. `leader_election_*` are client-go's names, for dashboards that
   exist; its slow path is a renewal that has to be asked for again.
+- A process that ends takes its last counts with it, so each candidate shows what it saw
+  of the others, too: `k8s_leader_observed_ends_total`, and of the record
+  `k8s_leader_lease_fencing_token` and `k8s_leader_lease_transitions`. All see the same:
+  take the maximum over the candidates, not the sum.
 - Series do not grow with time: labels have the values below, and the one identity (in
   `k8s_leader_holder_info`) replaces the one before.
 - `PROMETHEUS_MULTIPROC_DIR` changes nothing here and gets no file of ours: it is the

@@ -229,7 +229,7 @@ class Candidate:
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[LeaseManager]:
         async with self._plan.open() as opened:
-            with self._showing.of(opened.lease, opened.namespace):
+            with self._showing.of(opened):
                 yield opened.manager
 
     def _finish_current(self) -> None:

@@ -145,6 +145,7 @@ class _Elector:
                 checks={"guard": guard_check(int(hello["guard"]))},
                 resumes=bool(hello.get("running")),
                 peers=side.peers,
+                sent=None if opened.client is None else opened.client.sent,
             ) as seen,
             open_companions(
                 config["companions"],

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from k8s_leader.election import events as ev
 from k8s_leader.election.events import State
 from k8s_leader.election.timing import Timing
-from k8s_leader.observers.port import WorkloadExited, WorkloadStarted
+from k8s_leader.observers.port import ClockJumped, WorkloadExited, WorkloadStarted
 from k8s_leader.runner.burial import GuardWatch
 from k8s_leader.runner.guarded import GuardedWorkload, Message
 from k8s_leader.runner.loop import ElectionLoop
@@ -96,6 +96,7 @@ class Hearing:
             if kind == "started":
                 self.tell_started(message.get("token"), message.get("pid"))
         elif kind == "doubt":
+            loop.tell(ClockJumped())
             loop.report(ev.Doubt(), reason="the wall clock jumped")
         elif kind == "stopping":
             loop.report(ev.Stop(), reason=str(message.get("why", "signal")))

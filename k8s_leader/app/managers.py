@@ -5,7 +5,7 @@ From what a library user says about the lease to something that opens its manage
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -41,11 +41,13 @@ class Opened:
         manager: of the lease.
         lease: its name; of a manager of one's own what ``lease=`` says.
         namespace: where it is; empty outside Kubernetes.
+        sent: requests to its API server by verb and status; ``None``: it has none.
     """
 
     manager: LeaseManager
     lease: str
     namespace: str = ""
+    sent: Mapping[tuple[str, ...], int] | None = None
 
 
 Opener = Callable[[], AbstractAsyncContextManager[Opened]]
@@ -168,5 +170,8 @@ async def _stored(
         choice, identity=identity, clock=clock, timing=timing, lend=lend
     ) as opened:
         yield Opened(
-            manager=opened.manager, lease=opened.lease, namespace=opened.namespace
+            manager=opened.manager,
+            lease=opened.lease,
+            namespace=opened.namespace,
+            sent=None if opened.client is None else opened.client.sent,
         )

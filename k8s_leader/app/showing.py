@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from k8s_leader.app.managers import Opened
 from k8s_leader.app.options import Options
 from k8s_leader.app.visibility import Visibility
 from k8s_leader.clock import Clock
@@ -59,14 +60,14 @@ class Showing:
             self.url = url_of(self._listening)
 
     @contextmanager
-    def of(self, lease: str, namespace: str) -> Iterator[None]:
+    def of(self, opened: Opened) -> Iterator[None]:
         """
-        Show the candidacy for a lease while the block runs.
+        Show the candidacy for a lease that is open, while the block runs.
         """
         candidacy = Candidacy(
             identity=self._identity,
-            lease=lease,
-            namespace=namespace,
+            lease=opened.lease,
+            namespace=opened.namespace,
             timing=self._timing,
         )
         seen = Visibility(
@@ -74,6 +75,7 @@ class Showing:
             clock=self._clock,
             listening=self._listening,
             registry=self._registry,
+            sent=opened.sent,
         )
         self._seen = seen
         try:

@@ -22,7 +22,7 @@ from k8s_leader.errors import SettingsError
 from k8s_leader.guard.descent import state
 from k8s_leader.observers.port import Notice, Observer, RequestDone
 from k8s_leader.observers.status import Candidacy, Status
-from k8s_leader.observers.tally import Tally
+from k8s_leader.observers.tally import Labels, Tally
 from k8s_leader.settings import HttpAddress
 from k8s_leader.web.feed import Feed
 from k8s_leader.web.health import Check, Pulse
@@ -53,6 +53,7 @@ class Visibility:
         registry: where to show the metrics besides; ``None``: nowhere.
         checks: of liveness, by name.
         peers: the candidates, where they are known.
+        sent: requests to the API server by verb and status.
     """
 
     def __init__(
@@ -64,9 +65,10 @@ class Visibility:
         registry: CollectorRegistry | None = None,
         checks: Mapping[str, Check] | None = None,
         peers: Callable[[], object] | None = None,
+        sent: Mapping[Labels, int] | None = None,
     ) -> None:
         self._status = Status(candidacy, clock=clock)
-        self._tally = Tally(self._status, clock=clock)
+        self._tally = Tally(self._status, clock=clock, sent=sent)
         self._feed = Feed()
         self._checks = dict(checks or {})
         self._peers = peers
@@ -147,6 +149,7 @@ async def open_visibility(
     checks: Mapping[str, Check],
     resumes: bool,
     peers: Callable[[], object] | None = None,
+    sent: Mapping[Labels, int] | None = None,
 ) -> AsyncIterator[Visibility]:
     """
     Show the entrypoint's candidacy while it lasts.
@@ -158,6 +161,7 @@ async def open_visibility(
         checks: of liveness, by name.
         resumes: a workload runs already; then it matters more than the port.
         peers: the candidates, where they are known.
+        sent: requests to the API server by verb and status.
 
     Raises:
         SettingsError: the port is in use, or not to be had.
@@ -170,7 +174,12 @@ async def open_visibility(
             raise
         _logger.error("no HTTP until the next start: %s", exc)
     seen = Visibility(
-        candidacy, clock=clock, listening=listening, checks=checks, peers=peers
+        candidacy,
+        clock=clock,
+        listening=listening,
+        checks=checks,
+        peers=peers,
+        sent=sent,
     )
     try:
         yield seen

@@ -5,6 +5,7 @@ The API client: one API server, one identity, two pools of connections of its ow
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -34,8 +35,10 @@ class KubeClient:
         leases: LeaseApi,
         clock: Clock,
         user_agent: str,
+        sent: Counter[tuple[str, ...]],
     ) -> None:
         self._access = access
+        self._sent = sent
         self._agent = user_agent
         self._calls = calls
         self._clock = clock
@@ -62,6 +65,13 @@ class KubeClient:
         """
         return self._access.source
 
+    @property
+    def sent(self) -> Mapping[tuple[str, ...], int]:
+        """
+        The requests sent until now, by verb and status (``none``: no answer).
+        """
+        return self._sent
+
     @classmethod
     @contextlib.asynccontextmanager
     async def connect(
@@ -86,12 +96,13 @@ class KubeClient:
                 token, certificates, plugin) is missing, unreadable or malformed.
         """
         access = resolve(settings, environ=environ, clock=clock)
+        sent: Counter[tuple[str, ...]] = Counter()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(access.tokens.aclose)
             await access.tokens.current()
-            calls = Transport(access, user_agent=settings.user_agent)
+            calls = Transport(access, user_agent=settings.user_agent, sent=sent)
             stack.push_async_callback(calls.close)
-            watches = Transport(access, user_agent=settings.user_agent)
+            watches = Transport(access, user_agent=settings.user_agent, sent=sent)
             stack.push_async_callback(watches.close)
             leases = LeaseApi(
                 calls, watches=watches, clock=clock, watch_timing=watch_timing
@@ -102,6 +113,7 @@ class KubeClient:
                 leases=leases,
                 clock=clock,
                 user_agent=settings.user_agent,
+                sent=sent,
             )
 
     @contextlib.asynccontextmanager
@@ -111,7 +123,7 @@ class KubeClient:
 
         What goes wrong on them (hanging requests, full windows) stays there.
         """
-        calls = Transport(self._access, user_agent=self._agent)
+        calls = Transport(self._access, user_agent=self._agent, sent=self._sent)
         try:
             yield KubeClient(
                 self._access,
@@ -119,6 +131,7 @@ class KubeClient:
                 leases=LeaseApi(calls, watches=calls, clock=self._clock),
                 clock=self._clock,
                 user_agent=self._agent,
+                sent=self._sent,
             )
         finally:
             await calls.close()

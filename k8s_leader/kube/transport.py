@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import re
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ MAX_ANSWER: Final = 8 * 2**20
 
 _IDLE: Final = 300.0
 _LAST_TURNS: Final = 3
+_VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _USER_TIMEOUT: Final = 20.0
 _KEEPALIVE: Final = {
     "TCP_KEEPIDLE": 15,
@@ -120,9 +122,20 @@ class _Request:
     body: Any = None
     content_type: str = "application/json"
 
+    streams: bool = False
+
     @property
     def what(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def verb(self) -> str:
+        """
+        The verb as Kubernetes names it; every list of ours has a query.
+        """
+        if self.method == "GET":
+            return "watch" if self.streams else "list" if self.query else "get"
+        return _VERBS.get(self.method, self.method.lower())
 
 
 class Transport:
@@ -132,10 +145,14 @@ class Transport:
     Args:
         access: whom to talk to, and as whom.
         user_agent: how we present ourselves.
+        sent: where requests are counted by verb and status (``none``: no answer).
     """
 
-    def __init__(self, access: Access, *, user_agent: str) -> None:
+    def __init__(
+        self, access: Access, *, user_agent: str, sent: Counter[tuple[str, ...]]
+    ) -> None:
         self._access = access
+        self._sent = sent
         self._rest = _Rest(access)
         self._agent = user_agent
 
@@ -194,7 +211,8 @@ class Transport:
             path: the path under the host, quoted.
             query: the query parameters.
         """
-        return self._exchange(_Request(method="GET", path=path, query=query))
+        request = _Request(method="GET", path=path, query=query, streams=True)
+        return self._exchange(request)
 
     @contextlib.asynccontextmanager
     async def _exchange(
@@ -228,15 +246,20 @@ class Transport:
             headers["Authorization"] = credential.authorization
         if self._access.tls is not None:
             self._rest.pool.tls = await self._access.tls.current(credential)
-        response: aiohttp.ClientResponse = await self._rest.request(
-            request.method,
-            self._access.host + request.path,
-            query_params=request.query,
-            headers=headers,
-            body=request.body,
-            _preload_content=False,
-            _request_timeout=aiohttp.ClientTimeout(total=None),
-        )
+        status = "none"
+        try:
+            response: aiohttp.ClientResponse = await self._rest.request(
+                request.method,
+                self._access.host + request.path,
+                query_params=request.query,
+                headers=headers,
+                body=request.body,
+                _preload_content=False,
+                _request_timeout=aiohttp.ClientTimeout(total=None),
+            )
+            status = str(response.status)
+        finally:
+            self._sent[request.verb, status] += 1
         return response
 
     def _failed(self, error: Exception, *, what: str) -> LeaseUnavailableError:

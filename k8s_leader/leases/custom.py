@@ -95,6 +95,13 @@ class BoolLeaseManager:
         """
         return False
 
+    @property
+    def record(self) -> None:
+        """
+        Return ``None``: three bools keep no record.
+        """
+        return None
+
     async def acquire(self, *, duration: float) -> Acquisition:
         """
         Ask the user's manager; a ``True`` that comes too late is released again.

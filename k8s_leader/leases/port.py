@@ -129,6 +129,12 @@ class LeaseManager(Protocol):
         Tell whether people were seen to ask that everybody stays where it is.
         """
 
+    @property
+    def record(self) -> Record | None:
+        """
+        Return the record as it was last seen; ``None``: there is none.
+        """
+
     async def acquire(self, *, duration: float) -> Acquisition:
         """
         Take the lease for ``duration`` seconds if that is allowed now.

@@ -134,12 +134,19 @@ class RecordedLeaseManager:
         return self._identity
 
     @property
+    def record(self) -> Record | None:
+        """
+        Return the record as it was last seen; ``None``: there is none.
+        """
+        stored = self._seen.stored
+        return None if stored is None else stored.record
+
+    @property
     def holder(self) -> str:
         """
         Return who holds the lease as far as it was seen; ``""`` for nobody.
         """
-        stored = self._seen.stored
-        return "" if stored is None else stored.record.holder
+        return "" if self.record is None else self.record.holder
 
     @property
     def uid(self) -> str:
@@ -154,7 +161,7 @@ class RecordedLeaseManager:
         """
         Tell whether the record was last seen to ask that everybody stays put.
         """
-        return self._seen.stored is not None and is_paused(self._seen.stored.record)
+        return self.record is not None and is_paused(self.record)
 
     async def acquire(self, *, duration: float) -> Acquisition:
         """

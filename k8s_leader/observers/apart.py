@@ -56,7 +56,7 @@ class Apart:
                 _logger.warning("%r hangs: it is not told everything", self._observer)
             self._is_behind = True
         else:
-            self._is_behind = False
+            self._is_behind = self._is_behind and self._waiting.qsize() > 1
 
     def end(self) -> None:
         """

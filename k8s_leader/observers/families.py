@@ -15,6 +15,7 @@ from k8s_leader.election.events import State
 from k8s_leader.election.observation import LossReason
 
 __all__ = [
+    "END_REASONS",
     "FAMILIES",
     "LEASE_LABELS",
     "LOSS_REASONS",
@@ -23,6 +24,7 @@ __all__ = [
     "OUTCOMES",
     "ROLES",
     "SECONDS_BOUNDS",
+    "VERBS",
     "Family",
 ]
 
@@ -37,6 +39,9 @@ LOSS_REASONS = (
     *(reason.value for reason in LossReason),
     *("stuck", "other"),
 )
+END_REASONS = ("released", "vanished", "replaced")
+"""How another candidate's term ended, as far as the record tells."""
+VERBS = ("get", "list", "watch", "create", "update", "patch")
 MARGIN_BOUNDS = (
     *(0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0),
     *(10.0, 12.0, 15.0, 20.0, 30.0, 45.0, 60.0),
@@ -120,6 +125,18 @@ FAMILIES: tuple[Family, ...] = (
         "Fencing token of the running or last term; 0 before the first.",
     ),
     _ours(
+        "lease_fencing_token",
+        "gauge",
+        "The last fencing token that this candidate knows of, whosever it is: a leader "
+        "publishes its own with its first renewal; 0: none.",
+    ),
+    _ours(
+        "lease_transitions",
+        "gauge",
+        "How often the lease changed hands, as its record says; 0 before it was seen, "
+        "and where the store keeps no record.",
+    ),
+    _ours(
         "last_renew_timestamp_seconds",
         "gauge",
         "Unix time of the last confirmed renewal; 0 before the first.",
@@ -170,6 +187,14 @@ FAMILIES: tuple[Family, ...] = (
         f"{', '.join(OPERATIONS)}; {', '.join(OUTCOMES)}",
     ),
     _ours(
+        "api_requests_total",
+        "counter",
+        "Requests to the API server over all connections of the elector, or of the "
+        "process where candidates share a connection.",
+        ("verb", "code"),
+        f"{', '.join(VERBS)}; the HTTP status, or none without an answer",
+    ),
+    _ours(
         "store_reachable", "gauge", "1 when the store answered the last call; else 0."
     ),
     _ours("acquisitions_total", "counter", "Terms that this candidate began."),
@@ -184,6 +209,15 @@ FAMILIES: tuple[Family, ...] = (
         "observed_transitions_total",
         "counter",
         "How often this candidate saw another holder than the last one.",
+    ),
+    _ours(
+        "observed_ends_total",
+        "counter",
+        "Terms of others that this candidate saw end: released in order, vanished from "
+        "the record, or replaced by another holder (expired, mostly). Take the maximum "
+        "over the candidates: all see the same.",
+        ("reason",),
+        ", ".join(END_REASONS),
     ),
     _ours(
         "takeover_duration_seconds",
@@ -213,6 +247,12 @@ FAMILIES: tuple[Family, ...] = (
         "workload_stop_duration_seconds",
         "histogram",
         "Seconds from the end of leading until nothing of the workload was left.",
+    ),
+    _ours(
+        "clock_jumps_total",
+        "counter",
+        "Jumps of the wall clock under a running workload: the machine slept, or was "
+        "moved.",
     ),
     _ours("lease_duration_seconds", "gauge", "The lease's length, as set."),
     _ours(

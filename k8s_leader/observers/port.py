@@ -19,12 +19,14 @@ from k8s_leader.election.grant import Grant
 
 __all__ = [
     "Audience",
+    "ClockJumped",
     "GrantMoved",
     "HolderSeen",
     "Notice",
     "Observer",
     "Operation",
     "PauseSeen",
+    "RecordSeen",
     "RequestDone",
     "StateChanged",
     "WorkloadExited",
@@ -73,6 +75,32 @@ class HolderSeen:
     """
 
     holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSeen:
+    """
+    The record says other things of its terms than before, whosever they are.
+
+    It is told before a `HolderSeen` of the same change.
+
+    Attributes:
+        token: the last fencing token that was published; ``None``: none was.
+        transitions: how often the lease changed hands.
+        released_by: who gave the free lease up in order; ``None``: it is held, or
+            somebody blanked it.
+    """
+
+    token: int | None
+    transitions: int
+    released_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJumped:
+    """
+    The wall clock jumped against the boot-time clock: the machine may have slept.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +173,8 @@ class WorkloadExited:
 Notice = (
     StateChanged
     | HolderSeen
+    | RecordSeen
+    | ClockJumped
     | PauseSeen
     | GrantMoved
     | RequestDone

@@ -19,6 +19,7 @@ from k8s_leader.observers.port import (
     HolderSeen,
     Notice,
     PauseSeen,
+    RecordSeen,
     RequestDone,
     StateChanged,
     WorkloadExited,
@@ -80,6 +81,8 @@ class Snapshot:
         token: fencing token of the running or last term.
         term: which term of the lease that is, where the store counts them.
         grant: of the running term.
+        published: fencing token that the record published last; ``None``: none.
+        transitions: how often the lease changed hands, by its record.
         led_since: when the running term began; ``None`` when none runs.
         led_before: seconds led in earlier terms.
         heard_at: when the store last answered.
@@ -98,6 +101,8 @@ class Snapshot:
     token: int | None = None
     term: int | None = None
     grant: Grant | None = None
+    published: int | None = None
+    transitions: int = 0
     led_since: float | None = None
     led_before: float = 0.0
     heard_at: float | None = None
@@ -164,6 +169,8 @@ class Status:
                 self._request(notice)
             case HolderSeen():
                 self.now = replace(self.now, holder=notice.holder)
+            case RecordSeen(token=published, transitions=count):
+                self.now = replace(self.now, published=published, transitions=count)
             case PauseSeen(paused=paused):
                 self.now = replace(self.now, paused=paused)
             case GrantMoved(grant=grant):

@@ -16,16 +16,20 @@ from itertools import accumulate
 from k8s_leader.clock import Clock
 from k8s_leader.election.events import State
 from k8s_leader.observers.families import (
+    END_REASONS,
     LOSS_REASONS,
     MARGIN_BOUNDS,
     OPERATIONS,
     OUTCOMES,
     ROLES,
     SECONDS_BOUNDS,
+    VERBS,
 )
 from k8s_leader.observers.port import (
+    ClockJumped,
     HolderSeen,
     Notice,
+    RecordSeen,
     RequestDone,
     StateChanged,
     WorkloadExited,
@@ -97,11 +101,15 @@ class Tally:
     Args:
         status: of the same candidacy; told before this one.
         clock: tells how long things took.
+        sent: requests to the API server by verb and code; whoever sends them counts.
     """
 
-    def __init__(self, status: Status, *, clock: Clock) -> None:
+    def __init__(
+        self, status: Status, *, clock: Clock, sent: Mapping[Labels, int] | None = None
+    ) -> None:
         self.status = status
         self._clock = clock
+        self._sent = {} if sent is None else sent
         self._margin = Histogram(MARGIN_BOUNDS)
         self._renewals: dict[Labels, Histogram] = {
             (outcome,): Histogram(SECONDS_BOUNDS) for outcome in OUTCOMES
@@ -114,10 +122,14 @@ class Tally:
         self._beats: dict[Labels, int] = {(role,): 0 for role in ROLES}
         self._losses: dict[Labels, int] = {(reason,): 0 for reason in LOSS_REASONS}
         self._exits: dict[Labels, int] = {("0",): 0}
+        self._ends: dict[Labels, int] = {(reason,): 0 for reason in END_REASONS}
+        self._jumps = 0
         self._acquisitions = 0
         self._transitions = 0
         self._starts = 0
         self._holder: str | None = None  # the last one, not the vacancies between
+        self._named = ""  # whom the record names now
+        self._released_by: str | None = None
         self._vacant_since: float | None = None
         self._ends_since: float | None = None
 
@@ -132,6 +144,10 @@ class Tally:
                 self._state(notice)
             case HolderSeen(holder=holder):
                 self._see(holder)
+            case RecordSeen(released_by=released_by):
+                self._released_by = released_by
+            case ClockJumped():
+                self._jumps += 1
             case WorkloadStarted():
                 self._starts += 1
             case WorkloadExited(code=code):
@@ -161,6 +177,8 @@ class Tally:
             self._losses[_loss(notice),] += 1
 
     def _see(self, holder: str) -> None:
+        self._see_end(self._named, holder)
+        self._named = holder
         now = self._clock.now()
         if not holder:
             self._vacant_since = now
@@ -171,6 +189,17 @@ class Tally:
         if self._holder not in (None, holder):
             self._transitions += 1
         self._holder = holder
+
+    def _see_end(self, before: str, after: str) -> None:
+        """
+        Count the end of another's term: it cannot tell of that itself any more.
+        """
+        if before in ("", self.status.candidacy.identity):
+            return
+        reason = "replaced"
+        if not after:
+            reason = "released" if self._released_by == before else "vanished"
+        self._ends[reason,] += 1
 
     def _exit(self, code: str) -> None:
         self._exits[code,] = self._exits.get((code,), 0) + 1
@@ -194,14 +223,20 @@ class Tally:
             "renewals_total": {label: dist.counts[-1] for label, dist in reads.items()},
             "renew_duration_seconds": reads,
             "requests_total": dict(self._requests),
+            "api_requests_total": {
+                **{(verb, "200"): 0 for verb in VERBS},
+                **dict(self._sent),
+            },
             "acquisitions_total": {(): self._acquisitions},
             "losses_total": dict(self._losses),
             "observed_transitions_total": {(): self._transitions},
+            "observed_ends_total": dict(self._ends),
             "takeover_duration_seconds": {(): self._vacancy.read()},
             "leading_seconds_total": {(): snapshot.led_for(now)},
             "workload_starts_total": {(): self._starts},
             "workload_exits_total": dict(self._exits),
             "workload_stop_duration_seconds": {(): self._stopping.read()},
+            "clock_jumps_total": {(): self._jumps},
         }
         counted.update(self._gauges(snapshot, now))
         report = {f"k8s_leader_{name}": values for name, values in counted.items()}
@@ -229,6 +264,10 @@ class Tally:
             "holder_info": {(snapshot.holder,): 1.0},
             "paused": {(): float(snapshot.paused)},
             "fencing_token": {(): float(snapshot.token or 0)},
+            "lease_fencing_token": {
+                (): float(max(snapshot.published or 0, snapshot.token or 0))
+            },
+            "lease_transitions": {(): float(snapshot.transitions)},
             "last_renew_timestamp_seconds": instant(snapshot.renewed_at),
             "last_contact_timestamp_seconds": instant(snapshot.heard_at),
             "lease_expiry_timestamp_seconds": instant(until),

@@ -38,6 +38,7 @@ from k8s_leader.observers.port import (
     Observer,
     Operation,
     PauseSeen,
+    RecordSeen,
     RequestDone,
     StateChanged,
 )
@@ -88,6 +89,7 @@ class ElectionLoop:
         self.last_error: LeaseError | None = None
         self.holder = ""
         self.paused = False
+        self._record: RecordSeen | None = None
         self._reason = ""
         self._events: deque[tuple[Event, str]] = deque()
         self._handling = False
@@ -327,7 +329,7 @@ class ElectionLoop:
         if error is None:
             self._contacted = True
             self.last_error = None
-            self._see_pause()
+            self._see_record()
         grant = self.election.grant if operation == "renew" and error is None else None
         self.tell(
             RequestDone(
@@ -343,7 +345,7 @@ class ElectionLoop:
 
     async def _watch(self) -> None:
         async for change in self._manager.changes():
-            self._see_pause()
+            self._see_record()
             event, reason = self._noticed(change)
             if event is not None:
                 self.report(event, reason=reason)
@@ -359,6 +361,23 @@ class ElectionLoop:
     def _see_holder(self, holder: str) -> None:
         if self._holder_is(holder):
             _logger.info("%s", f"the leader is {holder}" if holder else "no leader")
+
+    def _see_record(self) -> None:
+        """
+        Tell what the record says besides who holds it, where there is a record.
+        """
+        self._see_pause()
+        record = self._manager.record
+        if record is None:
+            return
+        seen = RecordSeen(
+            token=record.token,
+            transitions=record.transitions,
+            released_by=record.released_by if record.was_released else None,
+        )
+        if seen != self._record:
+            self._record = seen
+            self.tell(seen)
 
     def _see_pause(self) -> None:
         """

@@ -106,7 +106,9 @@ def test_every_panel_has_its_own_place_and_heeds_the_variables() -> None:
 
 
 def test_alerts_and_dashboard_ask_for_metrics_that_there_are() -> None:
-    text = (FILES / "rules.yaml").read_text() + (FILES / "dashboard.json").read_text()
+    pages = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+    files = (FILES / "rules.yaml", FILES / "dashboard.json", *pages)
+    text = "".join(file.read_text() for file in files)
     asked = set(re.findall(r"\b(?:k8s_leader|leader_election)_[a-z_]+", text))
     there = {family.name for family in FAMILIES}
     assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} <= there

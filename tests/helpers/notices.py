@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from k8s_leader.election.events import State
 from k8s_leader.election.grant import Grant
 from k8s_leader.election.timing import Timing
+from k8s_leader.observers.families import END_REASONS
 from k8s_leader.observers.port import GrantMoved, RequestDone, StateChanged
 from k8s_leader.observers.status import Candidacy, Status
 from k8s_leader.observers.tally import Tally
@@ -32,7 +33,8 @@ class Story:
             identity="a_1", lease=lease, namespace=namespace, timing=self.timing
         )
         self.status = Status(candidacy, clock=self.clock)
-        self.tally = Tally(self.status, clock=self.clock)
+        self.sent: dict[tuple[str, ...], int] = {}
+        self.tally = Tally(self.status, clock=self.clock, sent=self.sent)
         self.state = State.IDLE
 
     def tell(self, *notices: Notice) -> None:
@@ -105,6 +107,12 @@ class Story:
         grant = self.grant()
         self.enter(State.LEADING, reason="acquired", holder="a_1")
         return grant
+
+    def ends(self) -> dict[str, float]:
+        """
+        Return how many terms of others ended, by the way they did.
+        """
+        return {how: self.value("observed_ends_total", how) for how in END_REASONS}
 
     def value(self, name: str, *labels: str) -> float:
         """

@@ -4,6 +4,7 @@ The small parts: cutting lines, and what a replace insists on.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_paths_are_quoted() -> None:
 async def test_a_url_that_no_client_takes_is_an_outage(tmp_path: Any) -> None:
     config = write_kubeconfig(tmp_path / "c", server="http://a b")
     access = resolve(KubeSettings(kubeconfig=config), environ={}, clock=SystemClock())
-    transport = Transport(access, user_agent="x")
+    transport = Transport(access, user_agent="x", sent=Counter())
     with pytest.raises(LeaseUnavailableError):
         await transport.call("GET", "/", timeout=5.0)
     await transport.close()

@@ -16,7 +16,13 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from k8s_leader.election.events import State
 from k8s_leader.observers.families import FAMILIES, LOSS_REASONS
 from k8s_leader.observers.metrics import export, render
-from k8s_leader.observers.port import HolderSeen, WorkloadExited, WorkloadStarted
+from k8s_leader.observers.port import (
+    ClockJumped,
+    HolderSeen,
+    RecordSeen,
+    WorkloadExited,
+    WorkloadStarted,
+)
 from k8s_leader.observers.tally import Distribution
 from tests.helpers.notices import Story
 
@@ -107,6 +113,46 @@ def test_transitions_and_vacancies_are_those_that_were_seen() -> None:
     assert (vacancy.counts[-1], round(vacancy.total, 3)) == (1, 0.04)
     story.tell(HolderSeen(holder="c_3"))
     assert story.value("observed_transitions_total") == 1
+
+
+def test_others_terms_are_seen_to_end_in_three_ways() -> None:
+    """
+    Who leaves takes its last counts with it: those who stay tell of them.
+    """
+    story = Story()
+    story.tell(HolderSeen(holder="b_2"))
+    story.tell(RecordSeen(token=8, transitions=4, released_by="b_2"))
+    story.tell(HolderSeen(holder=""))
+    assert story.ends() == {"released": 1, "vanished": 0, "replaced": 0}
+    story.tell(RecordSeen(token=8, transitions=5), HolderSeen(holder="c_3"))
+    story.tell(HolderSeen(holder="d_4"))  # it expired, and was taken over
+    assert story.ends() == {"released": 1, "vanished": 0, "replaced": 1}
+    story.tell(HolderSeen(holder=""))
+    assert story.ends() == {"released": 1, "vanished": 1, "replaced": 1}
+    story.tell(HolderSeen(holder=story.status.candidacy.identity))
+    story.tell(HolderSeen(holder=""))  # our own end is a loss of ours
+    assert story.ends() == {"released": 1, "vanished": 1, "replaced": 1}
+
+
+def test_a_standby_tells_of_the_record_and_a_leader_of_its_own_token_first() -> None:
+    story = Story()
+    story.tell(RecordSeen(token=41, transitions=3))
+    assert story.value("lease_fencing_token") == 41
+    assert story.value("fencing_token") == 0
+    assert story.value("lease_transitions") == 3
+    grant = story.lead()
+    assert story.value("lease_fencing_token") == max(41, grant.token or 0)
+    story.tell(RecordSeen(token=900, transitions=4))
+    assert story.value("lease_fencing_token") == 900
+
+
+def test_jumps_of_the_clock_and_requests_to_the_api_server_are_counted() -> None:
+    story = Story()
+    assert story.value("api_requests_total", "update", "200") == 0
+    story.sent["update", "409"] = 2
+    story.tell(ClockJumped(), ClockJumped())
+    assert story.value("api_requests_total", "update", "409") == 2
+    assert story.value("clock_jumps_total") == 2
 
 
 def test_a_stop_is_timed_and_an_end_by_itself_is_not() -> None:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,7 @@ from k8s_leader.election import events as ev
 from k8s_leader.election.events import State
 from k8s_leader.election.grant import Grant
 from k8s_leader.election.observation import LossReason, Lost
-from k8s_leader.election.record import TermId
+from k8s_leader.election.record import Record, TermId
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import (
     IllegalEventError,
@@ -30,12 +31,15 @@ from k8s_leader.leases.port import (
     Refused,
     Renewal,
     Shortened,
+    Sighted,
     StillHeld,
 )
 from k8s_leader.observers.port import (
     GrantMoved,
+    HolderSeen,
     Notice,
     PauseSeen,
+    RecordSeen,
     RequestDone,
     StateChanged,
 )
@@ -53,6 +57,7 @@ class Lease:
     identity = "a_1"
     holder = ""
     paused = False
+    record: Record | None = None
 
     def __init__(self) -> None:
         self.answers: deque[Acquisition | Renewal | Exception] = deque()
@@ -217,6 +222,26 @@ async def test_a_pause_is_told_once_and_so_is_its_end(candidacy: Candidacy) -> N
             )
     told = [n.paused for n in candidacy.notices if isinstance(n, PauseSeen)]
     assert told == [True, False]
+
+
+async def test_what_the_record_says_is_told_when_it_changes_and_before_its_holder(
+    candidacy: Candidacy,
+) -> None:
+    record = Record(holder="b", transitions=3, token=41, our_holder="b")
+    candidacy.lease.record = record
+    candidacy.lease.answers.append(Refused(holder="b"))
+    async with candidacy.running():
+        await candidacy.until(lambda: HolderSeen(holder="b") in candidacy.notices)
+        candidacy.lease.record = replace(record, holder="", released_by="b")
+        candidacy.lease.told.put_nowait(Sighted(holder="", try_now=False))
+        await candidacy.until(lambda: HolderSeen(holder="") in candidacy.notices)
+    told = [n for n in candidacy.notices if isinstance(n, RecordSeen | HolderSeen)]
+    assert told[:4] == [
+        RecordSeen(token=41, transitions=3),
+        HolderSeen(holder="b"),
+        RecordSeen(token=41, transitions=3, released_by="b"),
+        HolderSeen(holder=""),
+    ]
 
 
 async def test_s8_a_record_that_was_shortened_shortens_the_grant(
