@@ -16,7 +16,7 @@ from tests.helpers.candidate import Candidate, Journal, wait_until
 from tests.helpers.cluster import ApiServer
 from tests.helpers.helm import CHART, MINIMAL, Helm, HelmError, merged
 from tests.helpers.lifeline import Lifeline
-from tests.helpers.objects import create_service_account, objects_of
+from tests.helpers.objects import apply, create_service_account, objects_of
 
 pytestmark = [pytest.mark.helm, pytest.mark.kube]
 
@@ -230,6 +230,24 @@ def test_an_ungated_deployment_is_adopted_only_with_all_its_pods_replaced(
         release("upgrade", image={"tag": "2"})
     release("upgrade", image={"tag": "2"}, lease={"changeFrom": "ungated"})
     assert strategy_of(api_server, namespace) == "Recreate"
+
+
+def test_a_foreign_deployment_whose_container_would_stay_ungated_is_refused(
+    release: Release, api_server: ApiServer, namespace: str
+) -> None:
+    labels = {"app": "old"}
+    container = {"name": "worker", "image": "registry.example/old"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": NAME, "namespace": namespace},
+        "spec": spec,
+    }
+    apply(api_server, body)
+    with pytest.raises(HelmError, match="has a container worker, which Kubernetes"):
+        release("install", "--take-ownership")
 
 
 def test_two_releases_in_a_namespace_do_not_share_a_lease(

@@ -10,6 +10,14 @@ Pod gone first. Looks at the cluster; `helm template` cannot, and then nothing i
 {{- $annotations := .metadata.annotations | default dict }}
 {{- $ours := and (eq (dig "meta.helm.sh/release-name" "" $annotations) $.Release.Name) (hasKey $annotations "k8s-leader.io/lease") }}
 {{- $old := dig "k8s-leader.io/lease" "ungated" $annotations }}
+{{- $foreign := ne (dig "meta.helm.sh/release-name" "" $annotations) $.Release.Name }}
+{{- if and $foreign (eq .metadata.name $name) }}
+{{- range .spec.template.spec.containers }}
+{{- if not (eq .name "workload") }}
+Deployment {{ $name }} was not made by this release and has a container {{ .name }}, which Kubernetes would keep beside the chart's own `workload`: ungated, on every replica. Scale that Deployment to zero and delete it, or give this release another name.
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if and (or $ours (eq .metadata.name $name)) (ne $old $lease) }}
 {{- if eq (include "k8s-leader.has-pods" .) "true" }}
 {{- if ne .metadata.name $name }}
