@@ -10,9 +10,12 @@ The instants are what the end-to-end test measured:
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from generated import write_or_check
 
 MEASURED = Path(__file__).with_name("rollout.json")
 PICTURE = Path(__file__).with_name("rollout.svg")
@@ -75,18 +78,19 @@ def picture(runs: list[dict[str, Any]]) -> Iterator[str]:
         f'fill="#c1440e">nobody works for {gap_of(runs) * 1000:.0f} ms</text>'
     )
     for number, (role, colour) in enumerate(COLOURS.items()):
-        left = LEFT + 110 * number
-        yield f'<rect x="{left}" y="{bottom + 34}" width="14" height="14" fill="{colour}"/>'
-        yield f'<text x="{left + 20}" y="{bottom + 46}">{role}</text>'
+        left, top = LEFT + 110 * number, bottom + 34
+        yield f'<rect x="{left}" y="{top}" width="14" height="14" fill="{colour}"/>'
+        yield f'<text x="{left + 20}" y="{top + 12}">{role}</text>'
     yield "</svg>"
 
 
-def drawn() -> str:
+def main() -> int:
     """
-    Return the picture of what was measured.
+    Draw, or with ``--check`` compare; return the exit status.
     """
-    return "\n".join(picture(json.loads(MEASURED.read_text()))) + "\n"
+    runs = json.loads(MEASURED.read_text())
+    return write_or_check(PICTURE, "\n".join(picture(runs)) + "\n")
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(drawn())
+    sys.exit(main())

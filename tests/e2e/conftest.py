@@ -4,104 +4,82 @@ One engine, one cluster and one set of images for all end-to-end tests.
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.kind.cluster import KindCluster, published_image
-from tests.cluster.kind.engine import Engine, PrivateEngine
-from tests.cluster.kind.shell import cache, locked, missing_programs
-from tests.e2e.images import Images, all_images
+from tests.cluster.kind.cluster import KindCluster
+from tests.cluster.kind.engine import Engine
+from tests.e2e.images import Images
 from tests.e2e.release import Release
-from tests.helpers.go_build import HELM_4, KIND, KUBERNETES
+from tests.e2e.testbed import VARIABLE, Testbed, testbed, why_not
+from tests.helpers.go_build import HELM_4
 from tests.helpers.helm import Helm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from tests.e2e.terms import Measured
+
 _numbers = itertools.count(1)
 _HERE = Path(__file__).parent
-_measured: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if _HERE in item.path.parents:
-            # A cold start builds Kubernetes; what takes long is bounded one by one.
-            item.add_marker(pytest.mark.timeout(1800))
+    mine = [item for item in items if _HERE in item.path.parents]
+    for item in mine:
+        # A cold start builds Kubernetes, and those that must be alone wait until they
+        # are; what takes long is bounded one by one.
+        item.add_marker(pytest.mark.timeout(1800))
+    items.sort(key=lambda item: item in mine and is_alone(item))
 
 
-def why_not() -> str | None:
-    """
-    Return what this machine lacks for a cluster, or None.
-    """
-    if not (KIND.can_be_had() and KUBERNETES.can_be_had()):
-        return "Go 1.24 or newer is missing: https://go.dev/dl"
-    if Engine(None, sealed=False).answers():
-        return None
-    missing = missing_programs()
-    if os.geteuid():
-        return "no container engine answers, and only root can start a private one"
-    if missing:
-        packages = " ".join(sorted(set(missing.values())))
-        return (
-            f"no container engine answers, and for a private one {', '.join(missing)} "
-            f"are missing: apt-get install --no-install-recommends {packages}"
-        )
-    return None
+def is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
+def shared() -> Iterator[Testbed]:
     """
-    The container engine; a private one is stopped at the end.
+    What ``python -m tests.e2e`` made, else one of our own.
     """
+    if VARIABLE in os.environ:
+        yield Testbed.from_text(os.environ[VARIABLE])
+        return
     reason = why_not()
     if reason:
-        if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
-            pytest.fail(f"no end-to-end tests: {reason}", pytrace=False)
         pytest.skip(f"no end-to-end tests: {reason}")
-    existing = Engine.existing(published_image())
-    if existing:
-        yield existing
-        return
-    with locked(cache("engine") / "lock"):
-        private = PrivateEngine()
-        private.start()
-        try:
-            yield private
-        finally:
-            private.stop()
+    with testbed() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
-def images(engine: Engine) -> Images:
+def engine(shared: Testbed) -> Engine:
+    """
+    The container engine.
+    """
+    return shared.engine
+
+
+@pytest.fixture(scope="session")
+def images(shared: Testbed) -> Images:
     """
     Our images, of this very checkout.
     """
-    return all_images(engine)
+    return shared.images
 
 
 @pytest.fixture(scope="session")
-def cluster(engine: Engine, images: Images) -> Iterator[KindCluster]:
+def cluster(shared: Testbed) -> KindCluster:
     """
     A kind cluster of one control plane and two workers that has the images.
     """
-    folder = Path(tempfile.mkdtemp(prefix="k8s-leader-e2e-"))
-    made = KindCluster(engine, name=f"leader-{os.getpid()}", folder=folder)
-    try:
-        made.create()
-        made.load(images.first, images.second, images.foreign, images.tree)
-        yield made
-    finally:
-        made.delete()
-        shutil.rmtree(folder, ignore_errors=True)
+    return shared.cluster
 
 
 @pytest.fixture(scope="session")
@@ -113,13 +91,29 @@ def helm(cluster: KindCluster) -> Helm:
 
 
 @pytest.fixture
+def _turn(cluster: KindCluster, request: pytest.FixtureRequest) -> Iterator[None]:
+    """
+    Wait until all others are done, for a test that is to be alone.
+    """
+    with (cluster.folder / "turn").open("w") as file:
+        alone = is_alone(request.node)
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+@pytest.fixture
 def release(
-    cluster: KindCluster, helm: Helm, images: Images, request: pytest.FixtureRequest
+    cluster: KindCluster,
+    helm: Helm,
+    images: Images,
+    request: pytest.FixtureRequest,
+    _turn: None,
 ) -> Iterator[Release]:
     """
     A release that is not installed yet, in a namespace of its own.
     """
-    namespace = f"e2e-{next(_numbers)}"
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    namespace = f"e2e-{worker}-{next(_numbers)}"
     made = Release(cluster, helm=helm, namespace=namespace, image=images.first)
     yield made
     failed = getattr(request.node, "rep_call", None)
@@ -138,31 +132,22 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
+def measured(record_property: Callable[[str, object], None]) -> Measured:
     """
     Keep a figure for the end of the run.
     """
 
     def keep(what: str, seconds: float) -> None:
-        kept = request.config.stash.setdefault(_measured, [])
-        kept.append(f"{what}: {seconds:.2f} s")
+        record_property("measured", f"{what}: {seconds:.2f} s")
 
     return keep
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    for line in config.stash.get(_measured, []):
-        terminalreporter.write_line(f"measured  {line}")
-    skipped = terminalreporter.stats.get("skipped", [])
-    told = [r for r in skipped if "no end-to-end tests" in str(r.longrepr)]
-    if told:
-        terminalreporter.write_line(
-            f"!! NOT TESTED: {len(told)} end-to-end tests. {told[0].longrepr[2]}",
-            red=True,
-            bold=True,
-        )
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.stats.get("passed", []):
+        for name, line in report.user_properties:
+            if name == "measured":
+                terminalreporter.write_line(f"measured  {line}")
 
 
 def _tell(release: Release) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.kind.engine import Engine
-from tests.cluster.kind.images import build_images
-from tests.helpers.go_build import WORKLOAD
+from tests.cluster.kind.images import build_images, debian_image
+from tests.helpers.go_build import WORKLOAD, WORKLOAD_GLIBC, WORKLOAD_MUSL
 
 __all__ = ["Images", "all_images"]
 
@@ -26,14 +26,25 @@ class Images:
         tree: the project's self-contained tree.
         first: a workload built on the project's image.
         second: a later version of it.
-        foreign: the same program in an image that holds nothing else.
+        scratch: the same program in an image that holds nothing else.
+        glibc: the same, linked to a C library that is there without a shell.
+        musl: the same, linked to musl, which is all that is there (on a sealed engine).
     """
 
     base: str
     tree: str
     first: str
     second: str
-    foreign: str
+    scratch: str
+    glibc: str
+    musl: str
+
+    def in_the_cluster(self) -> tuple[str, ...]:
+        """
+        Return those that run on the nodes.
+        """
+        ours = (self.base, self.tree, self.first, self.second)
+        return (*ours, self.scratch, self.glibc, self.musl)
 
 
 def all_images(engine: Engine) -> Images:
@@ -41,18 +52,35 @@ def all_images(engine: Engine) -> Images:
     Build what is new of them.
     """
     base, tree = build_images(engine)
-    workload = WORKLOAD.build()
+    debian = debian_image(engine)
     tag = base.rpartition(":")[2]
-    copy = "COPY workload /workload\n"
     files = {
-        "first": f"FROM {base}\n{copy}ENV RELEASE=1\n",
-        "second": f"FROM {base}\n{copy}ENV RELEASE=2\n",
-        "foreign": f'FROM scratch\n{copy}USER 1000:1000\nENTRYPOINT ["/workload"]\n',
+        "first": _on(base, "ENV RELEASE=1"),
+        "second": _on(base, "ENV RELEASE=2"),
+        "scratch": _on("scratch", "USER 1000:1000", 'ENTRYPOINT ["/workload"]'),
+        "glibc": _with_libraries(debian, "/lib64/ld-linux-x86-64.so.2", _LIBC),
+        "musl": _with_libraries(debian, "/lib/ld-musl-x86_64.so.1")
+        if engine.sealed
+        else _on("alpine:3.22"),
     }
+    programs = {"glibc": WORKLOAD_GLIBC, "musl": WORKLOAD_MUSL}
     names = {kind: f"k8s-leader-test/{kind}:{tag}" for kind in files}
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(workload, Path(folder) / "workload")
-        for kind, text in files.items():
+    for kind, text in files.items():
+        with tempfile.TemporaryDirectory() as folder:
+            program = programs.get(kind, WORKLOAD).build()
+            shutil.copy(program, Path(folder) / "workload")
             (Path(folder) / "Dockerfile").write_text(text)
             engine.docker("build", "--quiet", "--tag", names[kind], folder)
     return Images(base=base, tree=tree, **names)
+
+
+_LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
+
+
+def _on(base: str, *more: str) -> str:
+    return "\n".join([f"FROM {base}", "COPY workload /workload", *more, ""])
+
+
+def _with_libraries(debian: str, *files: str) -> str:
+    copies = [f"COPY --from=debian {name} {name}" for name in files]
+    return f"FROM {debian} AS debian\n" + _on("scratch", *copies, "USER 1000:1000")

@@ -5,6 +5,7 @@ One release of the chart on the cluster, and what can be seen of it.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.cluster.kind.cluster import SHARED, KindCluster
@@ -72,25 +73,92 @@ class Release:
             "tolerations": [_soon("not-ready"), _soon("unreachable")],
         }
 
-    def install(self, values: dict[str, Any] | None = None) -> None:
+    def install(
+        self, values: dict[str, Any] | None = None, *flags: str, chart: Path = CHART
+    ) -> None:
         """
         Install the chart and wait until it is rolled out.
         """
-        self._values = merged(self._values, values or {})
-        self._do("install", "--create-namespace", "--wait", "--timeout", "90s")
+        values = merged(self._values, values or {})
+        words = ("--create-namespace", "--wait", "--timeout", "90s", *flags)
+        self._do("install", *words, chart=chart, values=values)
 
-    def upgrade(self, values: dict[str, Any]) -> None:
+    def upgrade(self, values: dict[str, Any], *flags: str) -> None:
         """
         Change values, and wait until the rollout is over.
         """
-        self._values = merged(self._values, values)
-        self._do("upgrade", "--wait", "--timeout", "120s")
+        values = merged(self._values, values)
+        self._do("upgrade", "--wait", "--timeout", "120s", *flags, values=values)
 
     def uninstall(self) -> None:
         """
         Uninstall, and wait until the objects of the release are gone.
         """
         self.helm("uninstall", "--wait", "--timeout", "90s")
+
+    def beside(self, what: str, *more: str) -> list[str]:
+        """
+        Return a command that writes as the workload does, into the folder `what`.
+        """
+        folder = self.folder / what
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
+        path = f"{SHARED}/{self.namespace}/{what}"
+        return ["/workload", *more, "-folder", path]
+
+    def with_volume(
+        self, name: str, host_path: dict[str, str], mount: str
+    ) -> dict[str, Any]:
+        """
+        Return values with one more folder of the nodes.
+        """
+        volume = {"name": name, "hostPath": host_path}
+        mounted = {"name": name, "mountPath": mount, "readOnly": True}
+        return {
+            "volumes": [*self._values["volumes"], volume],
+            "volumeMounts": [*self._values["volumeMounts"], mounted],
+        }
+
+    def another_namespace(self) -> str:
+        """
+        Make one more namespace; return its name.
+        """
+        name = f"{self.namespace}-leases"
+        self.cluster.kubectl("create", "namespace", name)
+        return name
+
+    def ungated(self) -> dict[str, Any]:
+        """
+        Return a Deployment of the release's name that runs the workload without us.
+        """
+        labels = {
+            "app.kubernetes.io/name": "k8s-leader",
+            "app.kubernetes.io/instance": self.name,
+        }
+        image = self._values["image"]
+        fields = {"POD_NAME": {"fieldRef": {"fieldPath": "metadata.name"}}}
+        container = {
+            "name": "workload",
+            "image": f"{image['repository']}:{image['tag']}",
+            "imagePullPolicy": "Never",
+            "command": self._values["command"],
+            "env": [
+                {"name": "LEADER_FENCING_TOKEN", "value": "0"},
+                *({"name": k, "valueFrom": v} for k, v in fields.items()),
+            ],
+            "volumeMounts": self._values["volumeMounts"],
+        }
+        spec = {"containers": [container], "volumes": self._values["volumes"]}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": self.lease, "namespace": self.namespace},
+            "spec": {
+                "strategy": {"type": "Recreate"},
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": spec},
+            },
+        }
 
     def helm(self, action: str, *flags: str) -> str:
         """
@@ -154,9 +222,12 @@ class Release:
         spec: dict[str, Any] = self.cluster.get(*words).get("spec", {})
         return spec
 
-    def _do(self, action: str, *flags: str) -> None:
-        words = (self.name, str(CHART), "--namespace", self.namespace, *flags)
-        self._helm.run(action, *words, values=self._values, timeout=180)
+    def _do(
+        self, action: str, *flags: str, values: dict[str, Any], chart: Path = CHART
+    ) -> None:
+        words = (self.name, str(chart), "--namespace", self.namespace, *flags)
+        self._helm.run(action, *words, values=values, timeout=180)
+        self._values = values  # what was refused is not kept
 
 
 def _soon(condition: str) -> dict[str, Any]:

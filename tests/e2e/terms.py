@@ -6,10 +6,17 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Term", "boottime", "check", "read_terms"]
+__all__ = ["LEASE", "Measured", "Term", "boottime", "check", "read_terms"]
+
+Measured = Callable[[str, float], None]
+"""Keeps a figure, in seconds, for the end of the run."""
+
+LEASE = 8.0
+"""The duration of the fast profile, with which the tests install."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +24,8 @@ class Term:
     """
     One run of a workload, in seconds of the clock that all nodes share.
 
-    `last` is the last line that it wrote, so that it ran at least until then.
+    `last` is the last line that it wrote, so that it ran at least until then; `token`
+    is 0 for what has none, such as a standby's command.
     """
 
     pod: str
@@ -38,13 +46,13 @@ def read_terms(folder: Path) -> list[Term]:
     Return the runs in the order in which they began.
     """
     found = []
-    for path in folder.iterdir():
+    for path in folder.glob("*.*.*"):
         pod, token, _ = path.name.rsplit(".", 2)
         # The last line may be half written.
         lines = path.read_text().rpartition("\n")[0].split()
         if lines:
             first, last = int(lines[0]) / 1e9, int(lines[-1]) / 1e9
-            found.append(Term(pod=pod, token=int(token), first=first, last=last))
+            found.append(Term(pod=pod, token=int(token or 0), first=first, last=last))
     return sorted(found, key=lambda term: term.first)
 
 

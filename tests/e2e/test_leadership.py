@@ -4,17 +4,19 @@ Who runs, and when the next one does: the chart around an image built on ours.
 
 from __future__ import annotations
 
-import itertools
 import json
+import os
 import time
-from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from tests.cluster.kind.cluster import KindCluster
 from tests.e2e.release import Release, eventually
-from tests.e2e.terms import boottime
+from tests.e2e.terms import LEASE, Measured, Term, boottime, read_terms
 
-Measured = Callable[[str, float], None]
-LEASE = 8.0  # the fast profile's
+# The chart as it was before anything of its values or objects changed.
+FIRST_CHART = Path(__file__).parent / "k8s-leader-0.1.0-alpha.1.tgz"
 
 
 def stays(release: Release, *, seconds: float) -> None:
@@ -105,32 +107,55 @@ def test_a_lease_blanked_by_hand_stops_the_leader_at_once(
 def test_a_rolling_update_never_runs_two_versions(
     release: Release, measured: Measured
 ) -> None:
+    release.install({"standbyCommand": release.beside("standby")})
+    before = release.await_leader()
+    old = {pod["metadata"]["name"] for pod in release.pods()}
+    began = boottime()
+    release.upgrade({"image": {"repository": "k8s-leader-test/second"}})
+    gap = the_only_gap(release, before, old)
+    measured("rolling update: without a workload, in its one move", gap)
+    write_rollout(release, old=old, began=began)
+
+
+def test_an_upgrade_of_values_and_timings_moves_once(
+    release: Release, measured: Measured
+) -> None:
     release.install()
     before = release.await_leader()
     old = {pod["metadata"]["name"] for pod in release.pods()}
-    release.upgrade({"image": {"repository": "k8s-leader-test/second"}})
-    eventually(lambda: new_leader(release, old), what="a new version that runs")
-    terms = release.terms()
-    assert terms[0].first == before.first
-    gaps = [b.first - a.last for a, b in itertools.pairwise(terms)]
-    assert len(gaps) == 1
-    assert gaps[0] < 3
-    measured("rolling update: without a workload, in its one move", gaps[0])
+    timing = {"leaseDuration": "12s", "renewEvery": "2s"}
+    release.upgrade({"timing": timing, "podAnnotations": {"example.com/new": "yes"}})
+    gap = the_only_gap(release, before, old)
+    measured("timings changed: without a workload, in its one move", gap)
+    eventually(
+        lambda: release.record()["leaseDurationSeconds"] == 12, what="the new duration"
+    )
 
 
-def test_scaling_to_one_and_back_disturbs_at_most_once(release: Release) -> None:
-    release.install({"replicas": 3})
+def test_an_upgrade_from_the_first_chart_moves_once(
+    release: Release, measured: Measured
+) -> None:
+    release.install(chart=FIRST_CHART)
     before = release.await_leader()
-    release.kubectl("scale", "deployment", release.lease, "--replicas=1")
-    eventually(lambda: len(release.pods()) == 1, what="one Pod")
-    only = release.pods()[0]["metadata"]["name"]
-    eventually(lambda: (t := release.running()) and t.pod == only, what="it leads")
-    release.kubectl("scale", "deployment", release.lease, "--replicas=3")
-    release.kubectl("rollout", "status", f"deployment/{release.lease}")
+    old = {pod["metadata"]["name"] for pod in release.pods()}
+    release.upgrade({"image": {"repository": "k8s-leader-test/second"}})
+    gap = the_only_gap(release, before, old)
+    measured("upgrade from the first chart: without a workload, in its one move", gap)
+
+
+@pytest.mark.parametrize(("few", "many"), [(1, 3), (3, 1)])
+def test_scaling_there_and_back_disturbs_at_most_once(
+    release: Release, few: int, many: int
+) -> None:
+    release.install({"replicas": few})
+    release.await_leader()
+    scale(release, many)
+    scale(release, few)
     stays(release, seconds=1)
-    assert len(release.terms()) == (1 if before.pod == only else 2)
+    assert len(release.terms()) <= 2
 
 
+@pytest.mark.alone
 def test_a_restarted_api_server_disturbs_nobody(
     release: Release, cluster: KindCluster
 ) -> None:
@@ -162,9 +187,50 @@ def test_uninstalling_leaves_nothing(release: Release, cluster: KindCluster) -> 
     eventually(lambda: left() == {"default"}, what="nothing but what was there before")
 
 
+def scale(release: Release, replicas: int) -> None:
+    release.kubectl("scale", "deployment", release.lease, f"--replicas={replicas}")
+    release.kubectl("rollout", "status", f"deployment/{release.lease}")
+    eventually(lambda: len(release.pods()) == replicas, what=f"{replicas} Pods")
+
+
+def the_only_gap(release: Release, before: Term, old: set[str]) -> float:
+    """
+    Wait for a leader that is none of the `old`; return how long nobody worked.
+    """
+    eventually(lambda: new_leader(release, old), what="a new version that runs")
+    terms = release.terms()
+    assert [term.first for term in terms[:-1]] == [before.first]
+    gap = terms[1].first - terms[0].last
+    assert gap < 3
+    return gap
+
+
 def new_leader(release: Release, old: set[str]) -> bool:
     term = release.running()
     return term is not None and term.pod not in old
+
+
+def write_rollout(release: Release, *, old: set[str], began: float) -> None:
+    """
+    Write what docs/draw_rollout.py draws into the file that ROLLOUT_FILE names.
+    """
+    if "ROLLOUT_FILE" not in os.environ:
+        return
+    seen = {"standby": read_terms(release.folder / "standby")}
+    seen["leads"] = release.terms()
+    runs = [
+        {
+            "pod": term.pod,
+            "version": "old" if term.pod in old else "new",
+            "role": role,
+            "from": round(term.first - began, 3),
+            "to": round(term.last - began, 3),
+        }
+        for role, terms in seen.items()
+        for term in terms
+    ]
+    text = json.dumps(sorted(runs, key=lambda run: run["from"]), indent=1)
+    Path(os.environ["ROLLOUT_FILE"]).write_text(text + "\n")
 
 
 def kill_container(release: Release, pod: str) -> None:

@@ -4,14 +4,14 @@ Nodes that freeze, and nodes that are lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pytest
 
 from tests.cluster.kind.cluster import KindCluster
 from tests.e2e.release import Release, eventually
-from tests.e2e.terms import Term, boottime, read_terms
+from tests.e2e.terms import LEASE, Measured, Term, boottime, read_terms
 
-Measured = Callable[[str, float], None]
-LEASE = 8.0  # the fast profile's
+pytestmark = pytest.mark.alone
+
 # One candidate a node, whatever the scheduler prefers.
 APART = {
     "topologySpreadConstraints": [

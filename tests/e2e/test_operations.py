@@ -4,18 +4,20 @@ What operators do to a release, and what networks do to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import sys
+from typing import Any
 
 import pytest
 
-from tests.cluster.kind.cluster import KindCluster
+from tests.cluster.kind.cluster import SHARED, KindCluster
+from tests.cluster.kind.shell import run
 from tests.e2e.release import Release, eventually
+from tests.e2e.terms import Measured
 from tests.helpers.helm import HelmError
 
-Measured = Callable[[str, float], None]
-LEASE = 8.0  # the fast profile's
 
-
+@pytest.mark.alone
 def test_a_drained_node_hands_over_at_once(
     release: Release, cluster: KindCluster, measured: Measured
 ) -> None:
@@ -88,15 +90,166 @@ def test_a_rollback_moves_the_leadership_once(
     measured("rolled back: without a workload", gap)
 
 
-def test_another_lease_is_refused_until_it_is_acknowledged(release: Release) -> None:
+@pytest.mark.parametrize("what", ["name", "namespace"])
+def test_another_lease_is_refused_until_it_is_acknowledged(
+    release: Release, cluster: KindCluster, what: str
+) -> None:
     release.install()
     before = release.await_leader()
+    another = release.another_namespace() if what == "namespace" else "another"
     with pytest.raises(HelmError, match=r"lease\.changeFrom="):
-        release.upgrade({"lease": {"name": "another"}})
+        release.upgrade({"lease": {what: another}})
     old = f"{release.namespace}/{release.lease}"
-    release.upgrade({"lease": {"name": "another", "changeFrom": old}})
+    release.upgrade({"lease": {what: another, "changeFrom": old}})
     after = release.await_leader(after=before)
     assert after.pod != before.pod
+    namespace = another if what == "namespace" else release.namespace
+    name = another if what == "name" else release.lease
+    found = cluster.get("lease", name, "--namespace", namespace)["spec"]
+    assert found["holderIdentity"].startswith(after.pod)
+
+
+def test_an_ungated_deployment_is_adopted_without_running_beside_the_leader(
+    release: Release, cluster: KindCluster
+) -> None:
+    release.kubectl("create", "namespace", release.namespace)
+    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(release.ungated()))
+    before = release.await_leader()
+    take = ("--take-ownership", "--force-conflicts")
+    with pytest.raises(HelmError, match=r"lease\.changeFrom=ungated"):
+        release.install({}, *take)
+    release.install({"lease": {"changeFrom": "ungated"}}, *take)
+    after = release.await_leader(after=before)
+    assert after.pod != before.pod
+
+
+def test_a_token_that_is_replaced_disturbs_nobody(
+    release: Release, cluster: KindCluster
+) -> None:
+    # The kubelet's own rotation takes eight minutes at the least. This one is harsher:
+    # the old token is not only followed by another, it is refused from then on.
+    release.kubectl("create", "namespace", release.namespace)
+    account = Account(release)
+    first = account.rotate("first")
+    assert account.works(first)
+    release.install(account.values())
+    before = release.await_leader()
+    second = account.rotate("second")
+    release.kubectl("delete", "secret", "first")
+    eventually(lambda: not account.works(first), what="the first token refused")
+    assert account.works(second)
+    renewed = release.record()["renewTime"]
+    eventually(lambda: release.record()["renewTime"] > renewed, what="a renewal")
+    assert release.await_leader().first == before.first
+    # The standby has long held a watch that the first token opened.
+    release.kubectl("delete", "pod", before.pod, "--wait=false")
+    assert release.await_leader(after=before).pod != before.pod
+
+
+class Account:
+    """
+    The release's account by hand: its token is bound to a Secret and dies with it.
+    """
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+        self._folder = release.folder / "account"
+        self._folder.mkdir()
+        self._folder.chmod(0o755)
+        release.kubectl("create", "serviceaccount", "rotated")
+        config = release.cluster.get("configmap", "kube-root-ca.crt")
+        (self._folder / "ca.crt").write_text(config["data"]["ca.crt"])
+        (self._folder / "namespace").write_text(release.namespace)
+
+    def rotate(self, name: str) -> str:
+        """
+        Replace the token by one that lives as long as a Secret of this name.
+        """
+        self._release.kubectl("create", "secret", "generic", name)
+        bound = ("--bound-object-kind=Secret", f"--bound-object-name={name}")
+        token = self._release.kubectl("create", "token", "rotated", *bound).strip()
+        new = self._folder / "token.new"
+        new.write_text(token)
+        new.rename(self._folder / "token")
+        return token
+
+    def works(self, token: str) -> bool:
+        """
+        Tell whether the API server knows the token.
+        """
+        cluster = self._release.cluster
+        # Without the administrator's certificate, which would be asked first.
+        where = "--output=jsonpath={.clusters[0].cluster.server}"
+        server = cluster.kubectl("config", "view", where)
+        only = ("--kubeconfig=/dev/null", f"--server={server}", f"--token={token}")
+        known = f"--certificate-authority={self._folder}/ca.crt"
+        said = cluster.kubectl(*only, known, "auth", "whoami", check=False)
+        return ":rotated" in said
+
+    def values(self) -> dict[str, Any]:
+        """
+        Return what makes candidates use it.
+        """
+        path = {"path": f"{SHARED}/{self._release.namespace}/account"}
+        where = "/var/run/secrets/kubernetes.io/serviceaccount"
+        return {
+            "serviceAccount": {"create": False, "name": "rotated"},
+            **self._release.with_volume("account", path, where),
+        }
+
+
+def test_hooks_standby_command_and_health_do_their_work(release: Release) -> None:
+    def writers(what: str) -> set[str]:
+        files = (release.folder / what).iterdir()
+        return {path.name.rsplit(".", 2)[0] for path in files}
+
+    ill = release.folder / "ill"
+    ill_file = f"{SHARED}/{release.namespace}/{ill.name}"
+    well = ["/usr/bin/test", "!", "-e", ill_file]
+    hooks = {
+        "onStartedLeading": release.beside("started", "-lasts", "1ms"),
+        "onStoppedLeading": release.beside("stopped", "-lasts", "1ms"),
+    }
+    health = {"exec": well, "every": "200ms", "failures": 2, "unhealthyBackoff": "1s"}
+    standby = release.beside("standby")
+    release.install({"standbyCommand": standby, "hooks": hooks, "health": health})
+    before = release.await_leader()
+    other = next(
+        name
+        for name in (pod["metadata"]["name"] for pod in release.pods())
+        if name != before.pod
+    )
+    eventually(lambda: other in writers("standby"), what="a standby's command")
+    eventually(lambda: writers("started") == {before.pod}, what="the leader's hook")
+    ill.touch()
+    eventually(lambda: before.pod in writers("stopped"), what="a leader that gave up")
+    ill.unlink()
+    release.await_leader(after=before)
+
+
+def test_a_leader_is_moved_and_shown_from_outside(
+    release: Release, cluster: KindCluster
+) -> None:
+    release.install()
+    before = release.await_leader()
+    target = next(
+        name
+        for name in (pod["metadata"]["name"] for pod in release.pods())
+        if name != before.pod
+    )
+    lease = f"{release.namespace}/{release.lease}"
+
+    def ran(*words: str) -> str:
+        flags = ("--kubeconfig", cluster.kubeconfig)
+        return run(sys.executable, "-m", "k8s_leader", *words, lease, *flags)
+
+    ran("switchover", "--to", target, "--wait", "--yes")
+    after = release.await_leader(after=before)
+    assert after.pod == target
+    shown = json.loads(ran("status", "--output=json"))
+    assert json.dumps(shown).count(target) >= 1
+    assert "switchover" in ran("history")
+    assert lease.split("/")[1] in ran("doctor")
 
 
 SELECTOR = "app.kubernetes.io/name=k8s-leader"

@@ -41,6 +41,8 @@ __all__ = [
     "PEERS",
     "PROGRAMS",
     "WORKLOAD",
+    "WORKLOAD_GLIBC",
+    "WORKLOAD_MUSL",
     "GoBuildError",
     "GoProgram",
     "NoGoError",
@@ -193,6 +195,19 @@ ACTIONLINT = GoProgram(
     package="github.com/rhysd/actionlint/cmd/actionlint",
 )
 WORKLOAD = GoProgram(name="workload", source=TESTS / "e2e" / "workload")
+# The same, bound to the loader of a C library.
+WORKLOAD_GLIBC = GoProgram(
+    name="workload",
+    source=TESTS / "e2e" / "workload",
+    package="./glibc",
+    ldflags="-s -w -I /lib64/ld-linux-x86-64.so.2",
+)
+WORKLOAD_MUSL = GoProgram(
+    name="workload",
+    source=TESTS / "e2e" / "workload",
+    package="./musl",
+    ldflags="-s -w -I /lib/ld-musl-x86_64.so.1",
+)
 PEERS = GoProgram(name="client-go-elector", source=TESTS / "peers")
 
 # The versions stand in tests/tools/go.mod; a released Helm gets such flags as well.
@@ -228,6 +243,8 @@ PROGRAMS = (
     KUBERNETES,
     PAUSE,
     WORKLOAD,
+    WORKLOAD_GLIBC,
+    WORKLOAD_MUSL,
     ACTIONLINT,
 )
 """Everything that a complete test run needs."""

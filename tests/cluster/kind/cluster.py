@@ -41,7 +41,8 @@ class KindCluster:
     Args:
         engine: where the nodes run.
         name: of the cluster, unique on the engine.
-        folder: of its files; ``folder/shared`` is `SHARED` on every node.
+        folder: of its files; ``folder/shared`` is `SHARED` on every node. With the name
+            it is all that another process takes to use a cluster that exists.
     """
 
     def __init__(self, engine: Engine, *, name: str, folder: Path) -> None:
@@ -49,12 +50,12 @@ class KindCluster:
         self.name = name
         self.kubeconfig = folder / "kubeconfig"
         self.shared = folder / "shared"
-        self.shared.mkdir()
+        self.shared.mkdir(exist_ok=True)
         self.shared.chmod(0o777)
-        self._folder = folder
-        kubectl = folder / "kubectl"
-        kubectl.symlink_to(KUBERNETES.build())
-        self._kubectl = kubectl
+        self.folder = folder
+        self._kubectl = folder / "kubectl"
+        if not self._kubectl.is_symlink():
+            self._kubectl.symlink_to(KUBERNETES.build())
 
     @property
     def workers(self) -> list[str]:
@@ -76,7 +77,7 @@ class KindCluster:
         """
         own = self.engine.sealed
         image = node_image(self.engine) if own else published_image()
-        config = self._folder / "kind.json"
+        config = self.folder / "kind.json"
         config.write_text(json.dumps(self._config(own=own)))
         words = ("--image", image, "--config", config, "--kubeconfig", self.kubeconfig)
         self._kind("create", "cluster", "--name", self.name, *words)
@@ -96,7 +97,7 @@ class KindCluster:
         """
         Give the nodes these images of the engine.
         """
-        archive = self._folder / "images.tar"
+        archive = self.folder / "images.tar"
         self.engine.docker("save", "--output", archive, *images)
         command = ["ctr", "--namespace=k8s.io", "images", "import"]
         command += ["--snapshotter=overlayfs", "-"]

@@ -17,6 +17,8 @@ from tests.cluster.kind.shell import CommandError, cache, run, which
 __all__ = ["Engine"]
 
 _START_TIMEOUT = 60.0
+_KEPT_HOURS = 14 * 24
+"""Each change of the code makes new images; those of two weeks ago are of no use."""
 
 
 class Engine:
@@ -115,10 +117,12 @@ class PrivateEngine(Engine):
 
     def stop(self) -> None:
         """
-        Stop it and take back its bridge and its chains.
+        Stop it and take back its bridge and its chains; forget images of long ago.
         """
         if self.answers():
             self.docker("network", "prune", "--force")
+            old = ("--all", "--filter", f"until={_KEPT_HOURS}h")
+            self.docker("image", "prune", "--force", *old)
         if self._pid_file.exists():
             pid = int(self._pid_file.read_text())
             os.kill(pid, signal.SIGTERM)

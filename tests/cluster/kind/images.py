@@ -14,7 +14,7 @@ from tests.cluster.kind.debian import root_file_system
 from tests.cluster.kind.engine import Engine
 from tests.cluster.kind.shell import cache, digest_of, run
 
-__all__ = ["IMAGE", "TREE", "build_images"]
+__all__ = ["IMAGE", "TREE", "build_images", "debian_image"]
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = "k8s-leader-test/image"
@@ -56,17 +56,23 @@ def _stage(context: Path, engine: Engine) -> None:
         shutil.copytree(_wheels(), context / "image" / "wheels")
 
 
-def _base_arguments(engine: Engine) -> list[str]:
+def debian_image(engine: Engine) -> str:
+    """
+    Return an image of Debian with Python: pulled, or made from packages.
+    """
     if not engine.sealed:
-        return ["--build-arg", "BASE_IMAGE=python:3.13-slim-trixie"]
-    archive = root_file_system("python", "python3", "python3-pip", "binutils")
+        return "python:3.13-slim-trixie"
+    archive = root_file_system("python", "python3", "python3-pip", "binutils", "musl")
     name = f"k8s-leader-test/debian:{archive.stem}"
     if not engine.has_image(name):
         engine.docker("import", archive, name)
-    words = []
-    for argument in ("BASE_IMAGE", "BUILD_IMAGE"):
-        words += ["--build-arg", f"{argument}={name}"]
-    return words
+    return name
+
+
+def _base_arguments(engine: Engine) -> list[str]:
+    name = debian_image(engine)
+    words = ["--build-arg", f"BASE_IMAGE={name}"]
+    return [*words, "--build-arg", f"BUILD_IMAGE={name}"] if engine.sealed else words
 
 
 def _wheels() -> Path:
