@@ -9,7 +9,6 @@ field may be null or of an odd type), writing is exact (interop rules 2 and 3).
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -183,7 +182,7 @@ class KubernetesStore:
         """
         if not isinstance(over.handle, dict):
             raise LeaseMalformedError("the state to replace did not come from here")
-        body = spell(copy.deepcopy(over.handle), record)
+        body = spell(over.handle, record)
         self._note(body, over.record, record)
         return parse(
             await self._api.replace(self._namespace, body, timeout=self._timeout)
@@ -276,18 +275,21 @@ def _record(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> Record:
     )
 
 
-def spell(body: dict[str, Any], record: Record) -> dict[str, Any]:
+def spell(lease: Mapping[str, Any], record: Record) -> dict[str, Any]:
     """
-    Write the record into a Lease object, leaving everything else as it is.
+    Return the Lease object with the record in it, everything else as it was.
+
+    What changes is copied, the rest is shared: a hand-over waits for this.
     """
-    spec = dict(_mapping(body.get("spec")))
+    body = dict(lease)
+    spec = dict(_mapping(lease.get("spec")))
     spec["holderIdentity"] = record.holder
     spec["leaseDurationSeconds"] = _whole_seconds(record.duration)
     spec["acquireTime"] = record.acquire_time
     spec["renewTime"] = record.renew_time
     spec["leaseTransitions"] = record.transitions
     body["spec"] = spec
-    metadata = body["metadata"]
+    metadata = body["metadata"] = dict(lease["metadata"])
     annotations = dict(_mapping(metadata.get("annotations")))
     for field, name in ANNOTATIONS.items():
         value = getattr(record, field)

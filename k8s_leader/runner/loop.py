@@ -52,6 +52,10 @@ _JITTER = 0.02
 """Expiry timers go off up to this much later, never earlier."""
 
 
+_SOON = 0.002
+"""Seconds until observers are told: enough for a request to be on its way."""
+
+
 class ElectionLoop:
     """
     Runs one candidacy in the current event loop.
@@ -91,6 +95,8 @@ class ElectionLoop:
         self.paused = False
         self._record: RecordSeen | None = None
         self._reason = ""
+        self._notices: deque[Notice] = deque()
+        self._telling: asyncio.TimerHandle | None = None
         self._events: deque[tuple[Event, str]] = deque()
         self._handling = False
         self._request: asyncio.Task[None] | None = None
@@ -123,6 +129,7 @@ class ElectionLoop:
             await _end(watch, self._request)
             if self._timer is not None:
                 self._timer.cancel()
+            self._tell_all()
         if self._fault is not None:
             raise self._fault
 
@@ -154,9 +161,22 @@ class ElectionLoop:
 
     def tell(self, notice: Notice) -> None:
         """
-        Tell the observers what others know first; call it from the loop's own thread.
+        Let the observers know, in order; call it from the loop's own thread.
+
+        They are told a moment later: what they do with it (a line of log, a count)
+        must not come before the request or the start that it is about.
         """
-        self._audience.tell(notice)
+        self._notices.append(notice)
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(_SOON, self._tell_all)
+
+    def _tell_all(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        while self._notices:
+            self._audience.tell(self._notices.popleft())
 
     def _handle(self, event: Event, reason: str) -> None:
         before, reason_before = self.election.state, self._reason

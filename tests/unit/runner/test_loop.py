@@ -182,6 +182,26 @@ async def test_a_workload_that_is_gone_at_once_is_released_and_the_end_comes(
     assert candidacy.states[-3:] == [State.STOPPING, State.RELEASING, State.STOPPED]
 
 
+async def test_observers_are_told_after_the_request_and_the_start_they_hear_of(
+    candidacy: Candidacy,
+) -> None:
+    done: list[tuple[State, int, int]] = []
+
+    def told(notice: Notice) -> None:
+        if isinstance(notice, StateChanged):
+            asked, commands = candidacy.lease.asked, candidacy.commands
+            done.append((notice.after, len(asked), len(commands)))
+        candidacy.notices.append(notice)
+        candidacy.changed.set()
+
+    candidacy.on_notice = told  # type: ignore[method-assign]  # it is told itself
+    async with candidacy.running():
+        await candidacy.until(lambda: State.LEADING in candidacy.states)
+    (acquiring, asked, _), (leading, _, started) = done[:2]
+    assert (acquiring, asked > 0) == (State.ACQUIRING, True)
+    assert (leading, started > 0) == (State.LEADING, True)
+
+
 async def test_s3_a_renewal_that_shows_another_holder_kills_without_grace(
     candidacy: Candidacy,
 ) -> None:
