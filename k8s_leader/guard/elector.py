@@ -29,6 +29,9 @@ _FLOOD = 64
 _START_PATIENCE = 30.0
 """Seconds for the imports and the first words of an elector on a busy machine."""
 
+_TO_ANSWER = 2 / 3
+"""Of the patience; before that an elector need not say anything."""
+
 _DIGITS = 30
 """More than any number in the protocol has."""
 
@@ -101,7 +104,7 @@ class Elector:
             return False
         # Much later than due, the guard itself slept or was frozen: it asks again.
         is_hung = self._asked and now < self.look_at + self._patience / 4
-        self.look_at, self._asked = now + self._patience / 2, True
+        self.look_at, self._asked = now + self._patience * _TO_ANSWER, True
         if is_hung:
             self.kill()
         else:
@@ -142,7 +145,8 @@ class Elector:
                 break
             messages.append(message)
         if messages:
-            self._asked, self.look_at = False, now + self._patience / 2
+            self._asked = False
+            self.look_at = now + self._patience * (1 - _TO_ANSWER)
         return messages
 
     def reaped(self, *, now: float) -> None:

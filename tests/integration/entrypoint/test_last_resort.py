@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from tests.helpers.lifeline import Lifeline
 
 pytestmark = pytest.mark.slow
+
+FLAGS = (
+    *("--lease-duration", "8s"),
+    *("--safety-margin", "1s"),
+    *("--stop-timeout", "2s"),
+)
+"""On a busy machine a shorter lease is lost before the fault that is meant."""
 
 INIT = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 """Makes the command PID 1 of a namespace of its own, as in a container."""
@@ -47,15 +54,16 @@ def pair(
     """
     A leader, and a standby that has seen it lead.
     """
-    with Candidate(lease, journal, name="a", lifeline=lifeline, mode=mode) as a:
+    lasting: dict[str, Any] = {"lifeline": lifeline, "flags": FLAGS}
+    with Candidate(lease, journal, name="a", mode=mode, **lasting) as a:
         wait_until(journal.tokens)
-        with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
+        with Candidate(lease, journal, name="b", **lasting) as b:
             wait_until(lambda: "the leader is" in b.text())
             yield a, b
 
 
 def _next_leads_alone(b: Candidate, journal: Journal) -> None:
-    wait_until(lambda: len(journal.tokens()) == 2)
+    wait_until(lambda: len(journal.tokens()) == 2, why="the next leads")
     assert b.stop() == 0
     assert journal.most_at_once() == 1
 
@@ -105,15 +113,16 @@ def test_a_killed_guard_with_a_stopped_elector_takes_daemons_along(
 def test_an_init_that_is_stopped_alone_is_buried_by_its_elector(
     lease: str, journal: Journal, lifeline: Lifeline
 ) -> None:
-    wrapped = Candidate(
-        lease, journal, name="a", lifeline=lifeline, mode="daemon", prefix=INIT
-    )
+    lasting: dict[str, Any] = {"lifeline": lifeline, "flags": FLAGS}
+    wrapped = Candidate(lease, journal, name="a", mode="daemon", prefix=INIT, **lasting)
     with wrapped as a:
-        wait_until(journal.tokens)
-        with Candidate(lease, journal, name="b", lifeline=lifeline) as b:
-            wait_until(lambda: "the leader is" in b.text())
+        wait_until(journal.tokens, why="it leads")
+        with Candidate(lease, journal, name="b", **lasting) as b:
+            wait_until(lambda: "the leader is" in b.text(), why="the other waits")
+            assert a.leads(journal), "the machine is too busy for this lease"
             a.send(signal.SIGSTOP)
-            wait_until(lambda: "the guard does not answer" in a.text())
+            silent = "the guard does not answer"
+            wait_until(lambda: silent in a.text(), why="the elector notices")
             _next_leads_alone(b, journal)
         assert "the lease is released" not in a.text()
         a.send(signal.SIGCONT)

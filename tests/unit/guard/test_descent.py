@@ -168,6 +168,12 @@ def test_a_cgroup_that_cannot_be_made_is_none(folders: Folders) -> None:
     assert cgroup.make_cgroup("x") is None
 
 
+def test_a_cgroup_for_which_the_name_is_taken_is_none(folders: Folders) -> None:
+    (folders.point / "k8s-leader-x").mkdir()
+    (folders.point / "k8s-leader-x" / "one").touch()
+    assert cgroup.make_cgroup("x") is None
+
+
 def test_a_cgroup_that_cannot_be_killed_is_removed_again(folders: Folders) -> None:
     assert cgroup.make_cgroup("x") is None
     assert list(folders.point.iterdir()) == []

@@ -496,3 +496,17 @@ def test_a_child_that_is_not_the_command_changes_nothing(
     bench.workload.reaped(9, 0)  # an orphan, on standby
     bench.turn()
     assert bench.told == []
+
+
+def test_a_standby_command_that_does_not_die_is_reported_to_people_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, standby_command=["the", "standby"])
+    bench.turn()
+    bench.workload.stop("SIGTERM", budget=0.0, now=bench.now)
+    bench.turn()
+    for _ in range(2):
+        bench.now += 2.26  # kill_time
+        bench.turn()
+    assert bench.told == []
+    assert bench.tree.done.count("kill") == 3
