@@ -19,6 +19,7 @@ from k8s_leader.runner.loop import ElectionLoop
 __all__ = ["Hearing", "Inbox"]
 
 _logger = logging.getLogger(__name__)
+_OF_NO_TERM = frozenset({"stopping", "doubt"})  # still news when the term is over
 
 
 class Inbox:
@@ -48,7 +49,7 @@ class Inbox:
         while not any(message["type"] == "gone" for message in self._kept):
             self._came.clear()
             await self._came.wait()
-        self._kept = [m for m in self._kept if m["type"] not in ("gone", "exited")]
+        self._kept = [m for m in self._kept if m["type"] in _OF_NO_TERM]
 
     def open(self, hear: Callable[[Message], None]) -> None:
         """

@@ -44,12 +44,17 @@ def _prefix() -> Iterator[None]:
     real = Observation.decide
 
     def decide(
-        self: Observation, *, identity: str, mine: TermId | None, now: float
+        self: Observation,
+        *,
+        identity: str,
+        mine: TermId | None,
+        now: float,
+        patience: float = 0.0,
     ) -> Any:
         stored = self.stored
         if stored is not None and stored.record.holder.startswith(identity):
             return Take(over=stored, why="it begins like ours")
-        return real(self, identity=identity, mine=mine, now=now)
+        return real(self, identity=identity, mine=mine, now=now, patience=patience)
 
     with patch.object(Observation, "decide", decide):
         yield

@@ -59,7 +59,7 @@ async def test_s16_a_store_that_does_not_answer_in_time_is_no_traceback(
 async def test_what_the_guard_says_early_is_heard_later_in_order() -> None:
     inbox, heard = Inbox(), list[str]()
     waiting = asyncio.create_task(inbox.gone())
-    for kind in ("stopping", "exited", "gone"):
+    for kind in ("started", "ack", "stopping", "refused", "stuck", "exited", "gone"):
         inbox.put({"type": kind})
         await asyncio.sleep(0)
     async with asyncio.timeout(10):
