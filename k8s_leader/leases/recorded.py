@@ -119,7 +119,7 @@ class RecordedLeaseManager:
         self._lock = asyncio.Lock()
         self._watching = False
         self._told_version = 0  # of the latest event of the watch
-        self._outdated = False  # a write of ours met a newer state
+        self._outdated = False  # a write of ours met a newer state, or no answer
         self._read_at = self._renewed_at = float("-inf")
         self._claims: deque[TermId] = deque(maxlen=_CLAIMS)
         self._term: TermId | None = None
@@ -314,9 +314,15 @@ class RecordedLeaseManager:
         return Refused(retry_at=self._clock.now() + POLL_EVERY / 4, why="lost the race")
 
     async def _write(self, over: Stored | None, record: Record) -> Stored:
+        # Who got no answer reads before it takes again: the store may have been rolled
+        # back meanwhile, and may have come to the very version that we know (S16).
+        self._outdated = True
         if over is None:
-            return await self._store.create(record)
-        return await self._store.replace(over, record)
+            written = await self._store.create(record)
+        else:
+            written = await self._store.replace(over, record)
+        self._outdated = False
+        return written
 
     def _term_of(self, record: Record, uid: str) -> TermId:
         return TermId(
@@ -345,7 +351,7 @@ class RecordedLeaseManager:
             elapsed=now - self._renewed_at,
         )
         try:
-            written = await self._store.replace(over, record)
+            written = await self._write(over, record)
         except (LeaseConflictError, LeaseNotFoundError):
             return False
         if written.version is not None and written.version == over.version:

@@ -247,7 +247,7 @@ class Candidate(Listener):
         guard = self.guard
         if not guard.alive or self.starts != starts or self.elector is not None:
             return
-        if guard.stops:
+        if guard.stops or guard.is_behind:  # it starts one in its turn, after hearing
             self._scheduler.after(0.1, self._respawn, starts)
         elif guard.wants_elector:
             self._checks.trace(self.name, "a new elector starts")

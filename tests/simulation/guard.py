@@ -141,6 +141,13 @@ class GuardModel:
         return self.workload.term
 
     @property
+    def is_behind(self) -> bool:
+        """
+        Tell whether it has yet to hear something, as that its elector is dead.
+        """
+        return bool(self._inbox)
+
+    @property
     def wants_elector(self) -> bool:
         return not self.finishing and (self.term is not None or not self.quits)
 

@@ -193,6 +193,27 @@ async def test_s16_a_store_that_was_rolled_back_is_a_loss_and_a_wait(
     assert refused.why == "the store was rolled back"
 
 
+async def test_s16_who_got_no_answer_reads_before_it_takes_again(
+    world: World,
+) -> None:
+    """
+    A rolled back store may have come to the very version that the writer knows.
+    """
+    free = world.lease.write(None, Record())
+    changes = watched(world, seen(free))  # a working watch: no reading without need
+    assert await anext(changes) == Sighted(holder="", try_now=True)
+    world.store.faults.append(LeaseUnavailableError("cut"))
+    with pytest.raises(LeaseUnavailableError):
+        await world.manager.acquire(duration=15.0)
+    world.edit(holder="b", duration=15.0)
+    world.store.asked.clear()
+    refused = await world.manager.acquire(duration=15.0)
+    assert isinstance(refused, Refused)
+    assert refused.holder == "b"
+    assert world.store.asked == ["get"]
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
 async def test_a_theft_told_before_the_claim_was_answered_is_no_win(
     world: World,
 ) -> None:
