@@ -187,6 +187,7 @@ class Guard:
             running=None if term is None else term.facts(),
             stopping=self._quits > 0,
         )
+        self._elector.send("ping")  # a standby has nothing to say unless it is asked
 
     def _elector_ended(self, code: int) -> None:
         now = boot_time()

@@ -121,6 +121,23 @@ def test_an_elector_that_does_not_end_when_told_is_killed(
     assert leading.wait() == 143
 
 
+def test_an_elector_is_asked_for_a_sign_of_life_as_soon_as_it_is_started(
+    guarded: Callable[..., Guarded],
+) -> None:
+    """
+    A standby's has nothing else to say, and one that never spoke counts as hung.
+    """
+    guard = guarded(OBEDIENT, flags=SHORT)
+    elector = guard.meet()
+    for _ in range(4):
+        elector.expect("ping", timeout=10)
+    assert "does not answer" not in guard.logged()
+    guard.send(signal.SIGTERM)
+    elector.expect("stopping")
+    elector.exit(0)
+    assert guard.wait() == 0
+
+
 def test_a_hung_elector_is_replaced_while_the_workload_runs_on(
     guarded: Callable[..., Guarded],
 ) -> None:
