@@ -5,7 +5,6 @@ The pages: one function for each path, GET and HEAD only.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +16,7 @@ from aiohttp import web
 from k8s_leader.election.events import State
 from k8s_leader.observers.status import Status
 from k8s_leader.web.answers import describe, run_checks
+from k8s_leader.web.exposition import Exposition, Render
 from k8s_leader.web.feed import Feed, Stream, event
 from k8s_leader.web.health import Check, liveness, readiness
 
@@ -29,9 +29,6 @@ _JSON = "application/json"
 _OPENMETRICS = "application/openmetrics-text"
 _PING = 15.0
 _SLOW = 10.0
-
-Render = Callable[[bool], tuple[bytes, str]]
-"""Renders metrics, as OpenMetrics if asked; returns them with their content type."""
 
 
 class Pages:
@@ -62,7 +59,7 @@ class Pages:
         self._status = status
         self._feed = feed
         self._checks = checks
-        self._render = render
+        self._exposition = Exposition(status, render)
         self._version = version
         self._peers = peers
         self.keep = keep
@@ -133,10 +130,10 @@ class Pages:
 
     async def _metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         wanted = _OPENMETRICS in request.headers.get("Accept", "")
-        body, kind = self._render(wanted)
+        packed = _accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        body, kind = self._exposition(openmetrics=wanted, packed=packed)
         headers = {"Content-Type": kind, "Vary": "Accept, Accept-Encoding"}
-        if _accepts_gzip(request.headers.get("Accept-Encoding", "")):
-            body = gzip.compress(body, compresslevel=1, mtime=0)
+        if packed:
             headers["Content-Encoding"] = "gzip"
         return _answer(HTTPStatus.OK, body, headers)
 
