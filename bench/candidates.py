@@ -9,14 +9,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bench.processes import Memory, descendants, memory, processor
 from tests.helpers.cluster import LEASE_RULES
 from tests.helpers.go_build import PEERS, TESTS
+from tests.helpers.site import EVENTS, PATCH_PODS
 
 if TYPE_CHECKING:
     from tests.helpers.cluster import ApiServer
@@ -34,6 +35,7 @@ class Seat:
 
     Attributes:
         options: more flags, in the elector's own words.
+        pod: the downward API's variables of its Pod; none: it has no Pod.
     """
 
     namespace: str
@@ -43,6 +45,7 @@ class Seat:
     log: Path
     command: Sequence[str]
     options: Sequence[str] = ()
+    pod: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -54,11 +57,13 @@ class Seat:
         account: str,
         command: Sequence[str],
         options: Sequence[str] = (),
+        with_pod: bool = False,
     ) -> Self:
         """
-        Create the account with the rights of a candidate.
+        Create the account with the rights of a candidate, and a Pod if it has one.
         """
-        token = api.service_account(namespace, account, rules=LEASE_RULES)
+        rules = [*LEASE_RULES, *((PATCH_PODS, EVENTS) if with_pod else ())]
+        token = api.service_account(namespace, account, rules=rules)
         return cls(
             namespace=namespace,
             lease=lease,
@@ -67,6 +72,7 @@ class Seat:
             log=api.folder / f"{namespace}-{account}.log",
             command=command,
             options=options,
+            pod=_pod(api, namespace, account) if with_pod else {},
         )
 
     @property
@@ -135,6 +141,22 @@ def _ours(seat: Seat) -> list[str]:
     ]
 
 
+def _pod(api: ApiServer, namespace: str, name: str) -> dict[str, str]:
+    """
+    Make a Pod that is in the API only, and return what its container would know.
+    """
+    made = api.request(
+        "POST",
+        f"/api/v1/namespaces/{namespace}/pods",
+        {
+            "metadata": {"name": name},
+            "spec": {"containers": [{"name": "main", "image": "none"}]},
+        },
+    )
+    uid = str(made["metadata"]["uid"])
+    return {"POD_NAME": name, "POD_NAMESPACE": namespace, "POD_UID": uid}
+
+
 class Candidate:
     """
     A running candidate with all its processes.
@@ -150,6 +172,7 @@ class Candidate:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, **seat.pod},
             )
         lifeline.add(self._process.pid)
 

@@ -61,17 +61,32 @@ class Lab:
             made = ApiServer(binary, audit=True, durable=True)
             self._api = self._stack.enter_context(made)
             self._namespace = self._api.create_namespace("bench")
+            # Without it no Pod is admitted; nobody else makes it here.
+            accounts = f"/api/v1/namespaces/{self._namespace}/serviceaccounts"
+            self._api.request("POST", accounts, {"metadata": {"name": "default"}})
         return self._api
 
-    def stage(self, kind: Kind, *, options: tuple[str, ...] = ()) -> Stage:
+    def stage(
+        self, kind: Kind, *, options: tuple[str, ...] = (), with_pods: bool = False
+    ) -> Stage:
         """
         Return the stage of a new Lease.
+
+        Args:
+            kind: of its candidates.
+            options: more flags of theirs.
+            with_pods: whether each has a Pod to put its marks on.
         """
         self._leases += 1
         lease = f"{kind.name}-{self._leases}"
         api = self.api
         return Stage(
-            api, kind=kind, namespace=self._namespace, lease=lease, options=options
+            api,
+            kind=kind,
+            namespace=self._namespace,
+            lease=lease,
+            options=options,
+            with_pods=with_pods,
         )
 
     def lead_and_stand_by(self, stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """
-Scrapes ``/metrics`` over kept connections; a program of its own for many a second.
+Scrapes ``/metrics``; a program of its own for many a second.
 
+Each scrape has a connection of its own: ours closes each after its answer.
 ``python -m bench.scraper PORT PER_SECOND SECONDS`` prints how many were answered.
 """
 
@@ -11,59 +12,47 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["Scraper"]
+__all__ = ["scrape"]
 
 _REQUEST = b"GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n"
-_CONNECTIONS = 4
+_AT_ONCE = 4
 
 
-class Scraper:
+def scrape(port: int) -> float:
     """
-    One connection to an HTTP port of ours.
+    Return the seconds from the connection to the last byte of its answer.
     """
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-
-    def scrape(self) -> float:
-        """
-        Return the seconds from the request to the last byte of its answer.
-        """
-        before = time.perf_counter()
-        self._socket.sendall(_REQUEST)
-        data = self._socket.recv(65536)
-        while b"\r\n\r\n" not in data:
-            data += self._socket.recv(65536)
-        head, _, body = data.partition(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(head.splitlines()[0].decode())
-        lines = head.lower().splitlines()
-        length = next(line for line in lines if line.startswith(b"content-length:"))
-        left = int(length.split()[1]) - len(body)
-        while left > 0:
-            left -= len(self._socket.recv(65536))
-        return time.perf_counter() - before
+    before, answer = time.perf_counter(), bytearray()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(_REQUEST)
+        while piece := connection.recv(65536):
+            answer += piece
+    took = time.perf_counter() - before
+    head = answer.partition(b"\r\n")[0]
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(head.decode())
+    return took
 
 
 def _steadily(port: int, *, every: float, until: float) -> int:
-    scraper, count = Scraper(port), 0
+    count = 0
     due = time.monotonic()
     while (now := time.monotonic()) < until:
         if now < due:
             time.sleep(due - now)
         due += every
-        scraper.scrape()
+        scrape(port)
         count += 1
     return count
 
 
 def _main() -> None:
     port, per_second, seconds = (int(word) for word in sys.argv[1:])
-    until, every = time.monotonic() + seconds, _CONNECTIONS / per_second
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+    until, every = time.monotonic() + seconds, _AT_ONCE / per_second
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         jobs = [
             pool.submit(_steadily, port, every=every, until=until)
-            for _ in range(_CONNECTIONS)
+            for _ in range(_AT_ONCE)
         ]
         print(sum(job.result() for job in jobs))
 

@@ -57,9 +57,11 @@ class Stage:
         namespace: str,
         lease: str,
         options: Sequence[str] = (),
+        with_pods: bool = False,
     ) -> None:
         self._api = api
         self._options = options
+        self._with_pods = with_pods
         self.kind = kind
         self._namespace = namespace
         self.lease = lease
@@ -85,6 +87,7 @@ class Stage:
                 account=account,
                 command=self._command(name),
                 options=self._options,
+                with_pod=self._with_pods,
             )
         return self._seats[name]
 

@@ -14,7 +14,7 @@ from bench.lab import Lab
 from bench.part import Part, Row
 from bench.stage import Stage, boot_time
 
-__all__ = ["PART"]
+__all__ = ["PART", "hand_over"]
 
 _NEXT = 90.0
 _LANES = {"ours": 1, "client-go": 4, "asyncio": 16}
@@ -42,7 +42,7 @@ def _lane(lab: Lab, kind: Kind, rounds: int) -> Measured:
         leader, standby = "a", "b"
         for _ in range(rounds):
             lab.settle()
-            _hand_over(lab, stage, leader=leader, standby=standby, found=found)
+            hand_over(lab, stage, leader=leader, standby=standby, found=found)
             stage.enter(leader)
             leader, standby = standby, leader
     finally:
@@ -50,9 +50,12 @@ def _lane(lab: Lab, kind: Kind, rounds: int) -> Measured:
     return found
 
 
-def _hand_over(
+def hand_over(
     lab: Lab, stage: Stage, *, leader: str, standby: str, found: dict[str, list[float]]
 ) -> None:
+    """
+    Stop the leader and note in ``found`` how long each hop took.
+    """
     wall, before = time.time(), boot_time()
     stage.candidates[leader].terminate()
     started = stage.wait_started(timeout=_NEXT)
