@@ -76,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--kubernetes",
         action="store_true",
-        help="elect on a Lease of the current kubeconfig's cluster, not on SQLite",
+        help="elect on a Lease of the current kubeconfig's cluster, not on SQLite; "
+        "it is deleted at the end",
     )
     return parser
 
@@ -91,6 +92,7 @@ class _Stage:
         self._journal = Journal(os.path.join(folder, "journal"))
         self._lease = f"sqlite:{folder}/lease.db"
         self._timings = _TIMINGS
+        self._kubernetes = kubernetes
         if kubernetes:
             self._lease = f"k8s-leader-demo-{uuid.uuid4().hex[:8]}"
             self._timings = _CLUSTER_TIMINGS
@@ -118,12 +120,16 @@ class _Stage:
 
     def clear(self) -> None:
         """
-        Leave no candidate behind, whatever happened.
+        Leave no candidate and no Lease behind, whatever happened.
         """
         for process in self._candidates.values():
             if process.poll() is None:
                 process.kill()
                 process.wait()
+        if self._kubernetes:
+            from k8s_leader.cli.demo_lease import remove_lease
+
+            remove_lease(self._lease)
 
     def _start(self, name: str) -> None:
         argv = [sys.executable, "-m", "k8s_leader", "run", "--lease", self._lease]

@@ -7,10 +7,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from k8s_leader.cli.demo_journal import Journal, Term, most_at_once
+from k8s_leader.cli.demo_lease import remove_lease
+
+if TYPE_CHECKING:
+    from tests.helpers.cluster import ApiServer
 
 
 @pytest.mark.slow
@@ -27,6 +32,31 @@ def test_the_demo_hands_over_fails_over_and_counts_the_leaders() -> None:
     assert "leaders at once: never more than 1" in done.stdout
     assert "is killed (SIGKILL)" in done.stdout
     assert done.stdout.count("leads after") == 3
+
+
+@pytest.mark.slow
+@pytest.mark.kube
+def test_the_demo_on_kubernetes_leaves_no_lease_behind(
+    api_server: ApiServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(api_server.kubeconfig(namespace=namespace)))
+    demo = [sys.executable, "-m", "k8s_leader", "demo", "--kubernetes"]
+    done = subprocess.run(
+        demo, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "one lease: k8s-leader-demo-" in done.stdout
+    assert "leaders at once: never more than 1" in done.stdout
+    found = api_server.request("GET", api_server.lease_path(namespace))
+    assert found["items"] == []
+
+
+def test_a_lease_that_cannot_be_deleted_is_told_with_the_command_that_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    remove_lease("k8s-leader-demo-1")
+    assert "Fix: kubectl delete lease k8s-leader-demo-1" in capsys.readouterr().err
 
 
 def test_overlapping_terms_are_counted(tmp_path: Path) -> None:

@@ -91,6 +91,18 @@ def test_celery_beat_sends_from_one_replica(replicas: Replicas) -> None:
     replicas.take_turns([*GATE, replicas.lease, "--", *celery], sign="Sending due task")
 
 
+def test_the_readmes_service_works_on_one_replica_and_shows_life_on_both(
+    replicas: Replicas,
+) -> None:
+    source = (ROOT / "examples" / "service.py").read_text()
+    readme = (ROOT / "README.md").read_text()
+    printed = readme.split("```python\n")[1].split("```")[0]
+    assert printed.strip() in source, "README.md shows the middle of that file"
+    argv = [sys.executable, "examples/service.py", replicas.lease]
+    replicas.take_turns(argv, sign="working under fencing token")
+    assert "standing by" in replicas.log("b").read_text()
+
+
 def test_apscheduler_runs_jobs_on_one_replica(replicas: Replicas) -> None:
     argv = [sys.executable, "examples/scheduler.py", replicas.lease]
     replicas.take_turns(argv, sign="tick")
