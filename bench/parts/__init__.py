@@ -7,6 +7,7 @@ from __future__ import annotations
 from bench.parts import (
     guard,
     idle,
+    kopf,
     scrape,
     showing,
     sigkill,
@@ -28,5 +29,6 @@ PARTS = {
         scrape.PART,
         showing.PART,
         starved.PART,
+        kopf.PART,
     )
 }

@@ -12,7 +12,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from k8s_leader.clock import Clock
-from k8s_leader.errors import LeaseConflictError, LeaseError, LeaseNotFoundError
+from k8s_leader.errors import (
+    LeaseConflictError,
+    LeaseError,
+    LeaseNotFoundError,
+    LeaseUnavailableError,
+)
 from k8s_leader.kube import KubeClient
 from k8s_leader.kube.answers import Right
 from k8s_leader.observers.cluster.complaint import Complaint
@@ -139,6 +144,9 @@ class Switchboard(Duty):
     async def _put(self, wanted: dict[str, Any]) -> None:
         """
         Write one slice, unless it is like that.
+
+        Raises:
+            LeaseUnavailableError: others wrote all the time; it is not as wanted.
         """
         for _ in range(_TRIES):
             found = await self._get(wanted)
@@ -150,6 +158,8 @@ class Switchboard(Duty):
                 done = await self._send("PUT", _edited(found, wanted))
             if done:
                 return
+        name = "/".join(key_of(wanted))
+        raise LeaseUnavailableError(f"the EndpointSlice {name} kept changing")
 
     async def _get(self, wanted: Body) -> dict[str, Any] | None:
         namespace, name = key_of(wanted)

@@ -255,6 +255,22 @@ def test_the_leader_service_selects_the_leader_of_this_release_alone(
     assert service["spec"]["publishNotReadyAddresses"] is False
 
 
+def test_a_leader_service_of_the_operators_names_its_lease_and_selects_nobody(
+    helm4: Helm,
+) -> None:
+    leader = {
+        "mode": "endpointSlice",
+        "ports": [{"port": 80}],
+        "annotations": {"x": "y"},
+    }
+    objects = helm4.template(merged(MINIMAL, {"service": {"leader": leader}}))
+    service = only(objects, "Service")
+    assert "selector" not in service["spec"]
+    lease = only(objects, "Lease")["metadata"]["name"]
+    notes = {"k8s-leader.io/leader-of": lease, "x": "y"}
+    assert service["metadata"]["annotations"] == notes
+
+
 def test_the_pod_of_helm_test_is_none_of_the_candidates(helm4: Helm) -> None:
     objects = helm4.template()
     labels = only(objects, "Pod")["metadata"]["labels"]

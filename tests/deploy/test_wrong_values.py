@@ -149,6 +149,19 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
         },
         ["cluster.podLabel=false", "Switch the label on"],
     ),
+    (
+        {
+            "service": {"leader": {"mode": "endpointSlice", "ports": [{"port": 80}]}},
+            "cluster": {"leaseNotes": False},
+            "lease": {"namespace": "elsewhere"},
+        },
+        [
+            "cluster.leaseNotes=false",
+            "Switch them on",
+            "lease.namespace=elsewhere",
+            "use the mode label",
+        ],
+    ),
     ({"cluster": {"podDeletionCost": -1}}, ["/cluster/podDeletionCost", "want 0"]),
     (
         {"service": {"leader": {"mode": "label"}}},

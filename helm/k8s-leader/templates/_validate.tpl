@@ -193,6 +193,12 @@ service.leader.ports is missing: service.leader.mode={{ $leader.mode }} needs th
 {{- if and (ne $leader.mode "none") (not .Values.cluster.podLabel) }}
 service.leader.mode is {{ $leader.mode }} with cluster.podLabel=false: the Service would have no endpoint. Switch the label on.
 {{- end }}
+{{- if and (eq $leader.mode "endpointSlice") (not .Values.cluster.leaseNotes) }}
+service.leader.mode is endpointSlice with cluster.leaseNotes=false: the operator finds the leader's Pod by those notes. Switch them on.
+{{- end }}
+{{- if and (eq $leader.mode "endpointSlice") (ne (include "k8s-leader.lease-namespace" .) .Release.Namespace) }}
+service.leader.mode is endpointSlice with lease.namespace={{ .Values.lease.namespace }}: the operator follows a Lease of the Service's own namespace only. Leave lease.namespace empty, or use the mode label.
+{{- end }}
 {{- if and (ne $leader.mode "none") (not .Values.rbac.create) (not .Values.serviceAccount.name) }}
 service.leader.mode is {{ $leader.mode }} with rbac.create=false: the candidates need `patch` on Pods. Create the rights, or name a serviceAccount that has them.
 {{- end }}

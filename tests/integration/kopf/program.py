@@ -21,7 +21,11 @@ NAMESPACE = os.environ["NAMESPACE"]
 LEASE = f"{NAMESPACE}/operator"
 LIVENESS = os.environ.get("LIVENESS")
 GROUP = ("test.k8s-leader.io", "v1", "reports")
-TIMINGS: dict[str, Any] = {"lease_duration": 6.0, "safety_margin": 0.5}
+TIMINGS: dict[str, Any] = {
+    "lease_duration": 6.0,
+    "safety_margin": 0.5,
+    "stop_timeout": float(os.environ.get("STOP_TIMEOUT", "25")),
+}
 
 
 def write(event: str, about: str = "") -> None:

@@ -116,6 +116,18 @@ def test_a_thread_that_does_not_stop_is_killed_with_its_process(
     assert site.deeds("a")[-1].at < cut + 5.5
 
 
+def test_a_thread_that_ignores_sigterm_is_killed_before_anybody_else_works(
+    site: OperatorSite,
+) -> None:
+    site.make("first")
+    a = site.operator("a", STUBBORN="1", STOP_TIMEOUT="1")
+    site.wait_for("a", "thread")
+    site.operator("b")
+    assert a.stop() == -signal.SIGKILL
+    site.wait_for("b", "thread")
+    assert site.deeds("a")[-1].at < site.deeds("b")[0].at
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_the_liveness_probe_is_good_on_standby_and_on_the_leader(
     site: OperatorSite, way: str
