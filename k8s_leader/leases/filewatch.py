@@ -21,15 +21,16 @@ from typing import Self
 __all__ = ["FileWatch", "touch"]
 
 _POLL = 0.02
-_LOOK_ANYWAY = 1.0
+_LOOK_ANYWAY = 5.0
 """
 Seconds. inotify can overflow, a writer may be killed before it touches the file, and
-who writes without us (``sqlite3`` by hand) never does.
+who writes without us (``sqlite3`` by hand) never does: it is seen when it closes it.
 """
 
 _IN_NONBLOCK = 0o4000
 _IN_CLOEXEC = 0o2000000
 _IN_ATTRIB = 0x4
+_IN_CLOSE_WRITE = 0x8
 _IN_CREATE = 0x100
 _IN_DELETE = 0x200
 _IN_MOVED_TO = 0x80
@@ -93,7 +94,7 @@ class FileWatch:
 
     async def _poll(self) -> None:
         before = self._stamp()
-        for _ in range(int(_LOOK_ANYWAY / _POLL)):
+        for _ in range(int(min(1.0, _LOOK_ANYWAY) / _POLL)):
             await asyncio.sleep(_POLL)
             if self._stamp() != before:
                 return
@@ -125,7 +126,7 @@ def _inotify(folder: Path) -> int | None:
     descriptor = int(library.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC))
     if descriptor < 0:  # the limit of instances is reached
         return None
-    mask = _IN_ATTRIB | _IN_CREATE | _IN_DELETE | _IN_MOVED_TO
+    mask = _IN_ATTRIB | _IN_CLOSE_WRITE | _IN_CREATE | _IN_DELETE | _IN_MOVED_TO
     if library.inotify_add_watch(descriptor, os.fsencode(folder), mask) < 0:
         os.close(descriptor)
         return None

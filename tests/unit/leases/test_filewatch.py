@@ -73,6 +73,19 @@ async def test_making_the_file_wakes(
         assert waiting.done()
 
 
+async def test_who_wrote_without_us_is_noticed_when_the_file_is_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filewatch, "_LOOK_ANYWAY", 3600.0)
+    with FileWatch(path) as watch:
+        waiting = asyncio.ensure_future(watch.wait())
+        await asyncio.sleep(0)
+        with path.open("a"):
+            await asyncio.sleep(0)
+            assert not waiting.done()
+        await asyncio.wait_for(waiting, 20)
+
+
 def test_a_file_that_is_gone_is_touched_by_nobody(tmp_path: Path) -> None:
     touch(tmp_path / "absent")
     assert not list(tmp_path.iterdir())
