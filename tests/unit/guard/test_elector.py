@@ -81,7 +81,7 @@ def test_a_guard_that_slept_does_not_blame_its_elector() -> None:
     assert not elector.watch(now)
     while not elector.watch(now):
         now = elector.look_at
-    assert now == pytest.approx(3600 + 10 / 3)
+    assert now == pytest.approx(3600 + 0.45 * 5)
     bury(elector, now=now)
 
 
