@@ -64,6 +64,12 @@ async def outlived(term, *prefix):
     time.sleep(60)
 async def tied(term): await outlived(term, "setpriv", "--pdeathsig", "KILL")
 async def obey(term): await asyncio.Event().wait()
+async def beside(term):
+    async with k8s_leader.campaign(lease=lease + "-2", **options) as other:
+        async for second in other.terms():
+            async with second:
+                print("both", flush=True)
+                time.sleep(60)
 
 what, lease = sys.argv[1:]
 options = dict(lease_duration=%(lease)r, safety_margin=%(margin)r,
@@ -182,6 +188,29 @@ def test_s10_a_stderr_that_nobody_reads_does_not_delay_the_end(
         database.execute("BEGIN EXCLUSIVE")
         code = service.ends_by(boot_time() + LEASE - MARGIN)
     assert code == (1 if prefix else -signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("lost", "prefix", "code"),
+    [("", (), -signal.SIGKILL), ("-2", INIT, 1)],
+    ids=["the first, anywhere", "the second, as pid 1"],
+)
+def test_s10_of_two_campaigns_in_a_process_either_ends_it(
+    services: list[Service],
+    tmp_path: Path,
+    lost: str,
+    prefix: tuple[str, ...],
+    code: int,
+) -> None:
+    """
+    The other one renews on: it moves its own deadline, never that of the lost one.
+    """
+    service = _start(services, tmp_path, "beside", prefix=prefix)
+    assert service.out.readline() == "both\n"
+    path = f"{service.path}{lost}"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        assert service.ends_by(boot_time() + LEASE - MARGIN) == code
 
 
 def test_s3_a_stolen_record_ends_what_does_not_go_at_once(
