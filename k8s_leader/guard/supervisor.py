@@ -78,6 +78,7 @@ class Guard:
         self._status: int | None = None  # of an elector that ended as it should
         self._exit: int | None = None
         self._give_up_at = NEVER
+        self._refused = ""
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> int:
@@ -214,7 +215,10 @@ class Guard:
             if kind == "start":
                 token = message.get("token")
                 self._elector.send("refused", token=token, reason=str(exc))
-            self._log.say(f"{kind} refused: {exc}", level=40)
+            line = f"{kind} refused: {exc}"
+            if line != self._refused:  # a flood of nonsense is not to fill the log
+                self._log.say(line, level=40)
+            self._refused = line
 
     # -- ends --------------------------------------------------------------------
 

@@ -240,13 +240,15 @@ class Workload:
 
     def _kill(self, run: Run, now: float) -> None:
         run.stop("deadline", kill_at=now)
-        if run.killed_at == NEVER:
-            self._log.say(f"{run.what} killed ({run.stopping})")
         self._kill_tree(run, now)
 
     def _kill_tree(self, run: Run, now: float) -> None:
+        is_new = run.killed_at == NEVER
         run.killed_at = min(run.killed_at, now)
         is_ours = self._tree.kill()
+        if is_new:  # said after the deed: a disk may be slow to take it
+            why = run.stopping or "its command ended, this is what it left"
+            self._log.say(f"{run.what} killed ({why})")
         if now >= run.killed_at + self._kill_time:
             self._report_stuck(run)
             if not is_ours and self._cgroup is not None:

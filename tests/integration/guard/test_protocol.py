@@ -89,6 +89,7 @@ def test_s9_an_extension_that_cannot_be_trusted_changes_nothing(
     elector.exit(0)
     assert guard.wait() == 143
     lines = [line for line in guard.logged().splitlines() if "extend refused" in line]
+    del bad[5]  # for the same reason as the one before: a flood is one line
     for line, (_, why) in zip(lines, bad, strict=True):
         assert why in line
 

@@ -5,6 +5,7 @@ The guard's log can neither delay nor end it.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,11 @@ log.last("exit 0")
 """
 
 
-def _run(stderr: int, termination_log: Path, form: str = "text") -> int:
+def _run(
+    stderr: int, termination_log: Path, form: str = "text", program: str = _PROGRAM
+) -> int:
     return subprocess.run(
-        [sys.executable, "-c", _PROGRAM, form, str(termination_log)],
+        [sys.executable, "-c", program, form, str(termination_log)],
         stderr=stderr,
         timeout=30,
         check=False,
@@ -42,6 +45,39 @@ def test_s9_a_full_stderr_that_nobody_reads_does_not_stop_the_guard(
     finally:
         os.close(reading)
         os.close(writing)
+
+
+_LIE = """
+import select
+select.select = lambda *_: ((), (2,), ())
+"""
+
+
+def test_s9_a_stderr_that_fills_between_look_and_write_does_not_stop_the_guard(
+    tmp_path: Path,
+) -> None:
+    """
+    The workload writes into the same pipe: what was ready may not be any more.
+    """
+    reading, writing = os.pipe()
+    try:
+        assert _run(writing, tmp_path / "log", program=_LIE + _PROGRAM) == 0
+        assert os.get_blocking(writing), "the workload's own stderr was changed"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_s9_a_stderr_that_cannot_be_opened_anew_does_not_stop_the_guard(
+    tmp_path: Path,
+) -> None:
+    """
+    A socket, as a journal gives its services one.
+    """
+    reading, writing = socket.socketpair()
+    with reading, writing:
+        assert _run(writing.fileno(), tmp_path / "log") == 0
+        assert reading.recv(4096).startswith(b"20")
 
 
 def test_s18_the_identity_stays_on_the_first_line(tmp_path: Path) -> None:
