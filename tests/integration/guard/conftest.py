@@ -29,7 +29,9 @@ def guarded(tmp_path: Path) -> Iterator[Callable[..., Guarded]]:
         return made[-1]
 
     yield start
+    statuses = [guard.process.poll() for guard in made]
     left = {guard.mark: guard.close() for guard in made}
-    for guard in made:
-        print(guard.logged())  # noqa: T201  # shown when the test failed
+    for guard, status in zip(made, statuses, strict=True):  # shown when it failed
+        # -9 and no last word: the kernel's timer, on a machine that stood still.
+        print(f"guard {guard.pid}, status {status}:\n{guard.logged()}")  # noqa: T201
     assert not any(left.values()), f"still alive: {left}"

@@ -32,12 +32,12 @@ _NO_CODE = {
 }
 
 
-def text() -> str:
-    return (ROOT / "docs" / "guard.md").read_text()
+def text(page: str = "guard.md") -> str:
+    return (ROOT / "docs" / page).read_text()
 
 
-def rows(title: str) -> list[list[str]]:
-    table = text().split(title)[1].split("\n## ")[0]
+def rows(title: str, page: str = "guard.md") -> list[list[str]]:
+    table = text(page).split(title)[1].split("\n## ")[0]
     lines = [line for line in table.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -74,6 +74,17 @@ def test_each_row_is_shown_by_tests_that_exist(title: str) -> None:
         named = set(re.findall(r"`(test_\w+)`", shown_by))
         assert named, shown_by
         assert named <= existing(), named - existing()
+
+
+def test_each_rule_of_the_safety_page_is_shown_by_tests_and_code_that_exist() -> None:
+    _, _, *found = rows("## The rules", "safety.md")
+    assert [row[0] for row in found] == [f"S{number}" for number in range(1, 20)]
+    for *_, where, shown_by in found:
+        named = set(re.findall(r"`(test_\w+)`", shown_by))
+        assert named, shown_by
+        assert named <= existing(), named - existing()
+        for path in re.findall(r"`([^`]+)`", where):
+            assert (ROOT / "k8s_leader" / path).exists(), path
 
 
 def test_each_row_of_the_comparison_has_a_verdict() -> None:
