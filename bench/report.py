@@ -23,6 +23,8 @@ SHOWN = (
     ("idle", "leader_requests"),
     ("idle", "standby_requests"),
     ("idle", "standby_rss"),
+    ("kind", "deleted_idle"),
+    ("kind", "rollout"),
 )
 """What the README tells of all electors."""
 
@@ -41,9 +43,9 @@ HEAD = """\
 
 `python -m bench` in the development environment measures all of this again, `--list`
 says how, `--show` repeats the last results. Every elector of a part is measured in one
-run on one real kube-apiserver with etcd on the same machine, each with its own
-defaults (lease duration 15 s). A cell shows median / 99th percentile / maximum, and
-the number of samples in brackets; the goals are k8s-leader's.
+run on one real kube-apiserver with etcd on the same machine (kind: on one cluster),
+each with its own defaults (lease duration 15 s). A cell shows median / 99th percentile
+/ maximum, and the number of samples in brackets; the goals are k8s-leader's.
 """
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from bench.parts import (
     guard,
     idle,
+    kind,
     kopf,
     scrape,
     showing,
@@ -30,5 +31,6 @@ PARTS = {
         showing.PART,
         starved.PART,
         kopf.PART,
+        kind.PART,
     )
 }
