@@ -5,15 +5,19 @@ The self-contained tree, in file systems that hold nothing else. Needs no engine
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.packaging.conftest import NEED_AN_EXTRA, ROOT, must
 
@@ -159,8 +163,10 @@ def test_the_bill_of_materials_names_every_package(tree: Path) -> None:
     assert "lib/libc.so.6" in {c["name"] for c in bill["components"]}
 
 
-def test_the_same_inputs_give_the_same_bytes(tree: Path, tmp_path: Path) -> None:
-    assert fingerprint(build(tmp_path / "again")) == fingerprint(tree)
+def test_the_same_inputs_give_the_same_layer(tree: Path, tmp_path: Path) -> None:
+    again = build(tmp_path / "again")
+    assert fingerprint(again) == fingerprint(tree)
+    assert layer(again) == layer(tree)
 
 
 def fingerprint(root: Path) -> dict[str, str]:
@@ -169,3 +175,28 @@ def fingerprint(root: Path) -> dict[str, str]:
         for path in root.rglob("*")
         if path.is_file() and not path.is_symlink()
     }
+
+
+def layer(root: Path) -> str:
+    """
+    Return the digest of what an image gets: content, modes, times and links.
+    """
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path in sorted(root.rglob("*")):
+            archive.add(path, path.relative_to(root), recursive=False)
+    return hashlib.sha256(packed.getvalue()).hexdigest()
+
+
+def test_the_tree_is_as_large_as_the_docs_say_and_fits_the_chart_s_volume(
+    tree: Path,
+) -> None:
+    files = (path for path in tree.rglob("*") if not path.is_symlink())
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    page = (ROOT / "docs" / "image.md").read_text()
+    stated = re.search(r"the tree, on disk \| (\d+) MB", page)
+    assert stated
+    assert size == pytest.approx(int(stated[1]) * 1e6, rel=0.15)
+    values = yaml.safe_load((ROOT / "helm/k8s-leader/values.yaml").read_text())
+    limit = int(values["gate"]["sizeLimit"].removesuffix("Mi")) * 2**20
+    assert size * 1.15 < limit
