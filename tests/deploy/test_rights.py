@@ -242,6 +242,22 @@ def test_without_any_one_right_on_the_lease_a_candidate_complains(
         wait_until(lambda: "forbid" in candidate.text().lower(), why="it says so")
 
 
+def test_in_the_wrong_namespace_a_candidate_names_it_and_the_missing_rule(
+    helm4: Helm, api_server: ApiServer, namespace: str, journal: Journal, start: Start
+) -> None:
+    values = merged(PLAIN, {"timing": QUICK})
+    environ = deployed(helm4, api_server, namespace, values)
+    elsewhere = api_server.create_namespace()
+    wrong = environ | {"K8S_LEADER_LEASE": f"{elsewhere}/demo"}
+    with start("a", wrong) as candidate:
+        assert candidate.wait() == 77
+        said = candidate.text()
+        assert re.search(r'cannot (get|list|watch) resource "leases"', said)
+        assert f'in the namespace "{elsewhere}"' in said
+        assert "Add this rule to the Role" in said
+        assert not journal.entries()
+
+
 def run_the_fix(text: str, server: ApiServer, namespace: str) -> None:
     """
     Do what the line that was logged tells a person to do, with no kubectl at hand.
