@@ -23,7 +23,12 @@ from k8s_leader.app.last_duty import LastDuty
 from k8s_leader.app.narration import Narrator
 from k8s_leader.app.resumption import adopt, grant_of
 from k8s_leader.app.stores import LeaseChoice, OpenLease, open_manager
-from k8s_leader.app.visibility import Visibility, guard_check, open_visibility
+from k8s_leader.app.visibility import (
+    Visibility,
+    guard_check,
+    open_visibility,
+    tie_of,
+)
 from k8s_leader.clock import SystemClock
 from k8s_leader.election import events as ev
 from k8s_leader.election.events import State
@@ -140,7 +145,7 @@ class _Elector:
             ) as side,
             open_visibility(
                 config.get("http"),
-                self._candidacy(opened, identity),
+                self._candidacy(opened, hello),
                 clock=self._clock,
                 checks={"guard": guard_check(int(hello["guard"]))},
                 resumes=bool(hello.get("running")),
@@ -160,12 +165,13 @@ class _Elector:
             loop = self._election(opened, self._polite(workload, side), observers)
             await self._run_election(loop, opened, workload, hello)
 
-    def _candidacy(self, opened: OpenLease, identity: str) -> Candidacy:
+    def _candidacy(self, opened: OpenLease, hello: Message) -> Candidacy:
         return Candidacy(
-            identity=identity,
+            identity=str(hello["identity"]),
             lease=opened.lease,
             namespace=opened.namespace,
             timing=self._timing,
+            tied_by=tie_of(int(hello["guard"]), hello.get("cgroup")),
         )
 
     def _polite(self, workload: Workload, side: ClusterSide) -> Workload:

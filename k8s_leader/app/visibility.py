@@ -15,6 +15,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k8s_leader.clock import Clock
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from k8s_leader.web.pages import Pages
 
-__all__ = ["Visibility", "guard_check", "open_visibility"]
+__all__ = ["Visibility", "guard_check", "open_visibility", "tie_of"]
 
 _logger = logging.getLogger(__name__)
 
@@ -203,3 +204,22 @@ def guard_check(guard: int) -> Check:
         return "it is stopped" if state(guard) in ("T", "t", "Z") else None
 
     return check
+
+
+def tie_of(guard: int, cgroup: str | None) -> str:
+    """
+    Return what ends the workload's whole tree with a guard that is killed.
+
+    Args:
+        guard: its process id.
+        cgroup: the folder of its control group, if it made one.
+    """
+    if guard == 1:
+        return "pid namespace"
+    if cgroup is None:
+        return "best effort"
+    try:
+        members = Path(cgroup, "cgroup.procs").read_text().split()
+    except OSError:
+        members = []
+    return "cgroup" if str(guard) in members else "best effort"

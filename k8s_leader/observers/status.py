@@ -41,12 +41,15 @@ class Candidacy:
         lease: the lease's name, or the path of its file.
         namespace: of the lease; empty where there are none.
         timing: the durations it campaigns with.
+        tied_by: what ends the workload's whole tree with a guard that is killed;
+            ``None`` without a guard.
     """
 
     identity: str
     lease: str
     namespace: str
     timing: Timing
+    tied_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

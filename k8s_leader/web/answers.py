@@ -58,6 +58,7 @@ def describe(status: Status, *, version: str) -> dict[str, Any]:
             "pid": snapshot.pid,
             "started": instant(snapshot.started_at),
             "last_exit_code": snapshot.exit_code,
+            "ends_with_guard_by": candidacy.tied_by,
         },
         "timing": asdict(candidacy.timing),
     }

@@ -33,6 +33,13 @@ def test_a_guard_that_is_stopped_is_not_alive(leader: Candidate, port: int) -> N
     assert "[-]guard failed: it is stopped\n" in answer.text
 
 
+def test_the_status_says_as_the_log_what_ends_the_tree_of_a_killed_guard(
+    leader: Candidate, port: int
+) -> None:
+    tie = ask(port, "/status").json()["workload"]["ends_with_guard_by"]
+    assert tie == ("best effort" if "best effort" in leader.text() else "cgroup")
+
+
 def test_a_hung_elector_answers_nobody_and_leads_no_more(
     leader: Candidate, port: int
 ) -> None:

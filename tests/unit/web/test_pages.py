@@ -124,6 +124,7 @@ def test_the_status_of_a_leader_is_whole(serve: Serve) -> None:
             "pid": 42,
             "started": "2025-06-15T15:06:40.000Z",
             "last_exit_code": None,
+            "ends_with_guard_by": None,
         },
         "peers": [{"identity": "b_2"}],
     }
