@@ -20,6 +20,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 import aiohttp
 from multidict import CIMultiDict
@@ -41,7 +42,7 @@ MAX_ANSWER: Final = 8 * 2**20
 """Bytes of an answer at most; an object in etcd has at most 1.5 MiB."""
 
 _IDLE: Final = 300.0
-_LAST_TURNS: Final = 3
+_LAST_TURNS: Final = 8
 _VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _USER_TIMEOUT: Final = 20.0
 _KEEPALIVE: Final = {
@@ -77,9 +78,10 @@ class _Pool:
 
     def __init__(self) -> None:
         self.tls: Any = True
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                keepalive_timeout=_IDLE, socket_factory=_socket
+                keepalive_timeout=_IDLE, socket_factory=self._connect
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(_send_once,),
@@ -92,10 +94,22 @@ class _Pool:
             **arguments, ssl=self.tls, allow_redirects=False
         )
 
+    def _connect(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        made = _socket(address)
+        self._sockets.add(made)
+        return made
+
     async def close(self) -> None:
+        """
+        Close all connections, also those that wait for the server's good-bye in TLS.
+        """
         await self._session.close()
         for _ in range(_LAST_TURNS):  # a connection that was being made closes later
             await asyncio.sleep(0)
+            for each in self._sockets:
+                if each.fileno() >= 0:
+                    with contextlib.suppress(OSError):  # it never was connected
+                        each.shutdown(socket.SHUT_RDWR)
 
 
 class _Rest(RESTClientObject):
