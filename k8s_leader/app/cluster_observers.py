@@ -1,16 +1,18 @@
 """
 Puts together what is written into the cluster beside the lease.
+
+Loaded only where there is a cluster: it pulls the API client in.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from k8s_leader.app.cluster_side import ClusterSide
 from k8s_leader.app.stores import OpenLease
 from k8s_leader.clock import Clock
 from k8s_leader.election.priority import HIGHEST
@@ -18,13 +20,11 @@ from k8s_leader.kube.client import KubeClient
 from k8s_leader.kube.events import EventApi, ObjectRef
 from k8s_leader.kube.pods import PodApi, PodRef
 from k8s_leader.observers.cluster.event_writer import EventWriter
-from k8s_leader.observers.cluster.notes import LeaseNotes
 from k8s_leader.observers.cluster.peers import Peers
 from k8s_leader.observers.cluster.pod_role import Marks, Pace, PodRole
-from k8s_leader.observers.port import Observer
 from k8s_leader.release import installed_version
 
-__all__ = ["ClusterSide", "lease_notes", "open_cluster_side"]
+__all__ = ["open_observers"]
 
 _logger = logging.getLogger(__name__)
 
@@ -32,46 +32,12 @@ _LAST_WORDS = 0.5
 """Seconds that the end of a candidacy waits for what is still to be written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterSide:
-    """
-    What the election has to know of all this.
-
-    Attributes:
-        observers: to be told.
-        farewell: to be awaited before an orderly stop; ``None``: nothing to do.
-        peers: the candidates as their Pods show them; ``None``: nobody knows.
-    """
-
-    observers: tuple[Observer, ...] = ()
-    farewell: Callable[[], Awaitable[None]] | None = None
-    peers: Callable[[], object] | None = None
-
-
-def lease_notes(config: Mapping[str, Any], *, proves_death: bool) -> LeaseNotes | None:
-    """
-    Return the notes on the Lease, where they are wanted.
-
-    Args:
-        config: the ``cluster`` part of the elector's configuration.
-        proves_death: whether the guard writes a termination log (rule S18).
-    """
-    if not config.get("lease_notes"):
-        return None
-    pod = config.get("pod")
-    return LeaseNotes(
-        version=_version(),
-        pod=f"{pod['namespace']}/{pod['name']}" if pod else None,
-        node=config.get("node"),
-        proves_death=proves_death,
-    )
-
-
 @asynccontextmanager
-async def open_cluster_side(
+async def open_observers(
     config: Mapping[str, Any],
     opened: OpenLease,
     *,
+    client: KubeClient,
     identity: str,
     clock: Clock,
 ) -> AsyncIterator[ClusterSide]:
@@ -82,23 +48,21 @@ async def open_cluster_side(
 
     Args:
         config: the ``cluster`` part of the elector's configuration.
-        opened: the lease; without an API server there is nothing to do.
+        opened: the lease.
+        client: of its API server; the observers get connections of their own.
         identity: of the candidate.
         clock: for the time of Events.
     """
-    if opened.client is None:
-        yield ClusterSide()
-        return
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(opened.client.apart())
-        events = _events(config, client, opened, identity=identity, clock=clock)
-        role = _role(config, client, opened, identity=identity)
+        apart = await stack.enter_async_context(client.apart())
+        events = _events(config, apart, opened, identity=identity, clock=clock)
+        role = _role(config, apart, opened, identity=identity)
         for writer in (events, role):
             if writer is not None:
                 task = asyncio.create_task(writer.run(), name=type(writer).__name__)
                 stack.push_async_callback(_end, task)
                 stack.push_async_callback(_settle, writer)
-        peers = _peers(config, client, opened, clock=clock)
+        peers = _peers(config, apart, opened, clock=clock)
         if peers is not None:
             stack.push_async_callback(peers.close)
         yield ClusterSide(
@@ -150,7 +114,7 @@ def _role(
         identity=identity,
         namespace=opened.namespace,
         lease=opened.lease,
-        version=_version(),
+        version=installed_version() or "unknown",
         role=bool(config.get("pod_label")),
         deletion_cost=cost,
         priority=config.get("priority", HIGHEST),
@@ -175,10 +139,6 @@ def _peers(
         pod_namespace=pod["namespace"],
         clock=clock,
     )
-
-
-def _version() -> str:
-    return installed_version() or "unknown"
 
 
 async def _settle(writer: EventWriter | PodRole) -> None:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from k8s_leader.app.cluster_observers import ClusterSide, lease_notes, open_cluster_side
+from k8s_leader.app.cluster_side import ClusterSide, lease_notes, open_cluster_side
 from k8s_leader.app.companions import open_companions
 from k8s_leader.app.hearing import Hearing, Inbox
 from k8s_leader.app.last_duty import LastDuty

@@ -24,7 +24,7 @@ from k8s_leader.guard.descent import state
 from k8s_leader.observers.port import Notice, Observer, RequestDone
 from k8s_leader.observers.status import Candidacy, Status
 from k8s_leader.observers.tally import Labels, Tally
-from k8s_leader.settings import HttpAddress
+from k8s_leader.settings.address import HttpAddress
 from k8s_leader.web.feed import Feed
 from k8s_leader.web.health import Check, Pulse
 from k8s_leader.web.listen import listen, url_of

@@ -31,7 +31,7 @@ from k8s_leader.errors import (
 )
 from k8s_leader.leases.filewatch import FileWatch, touch
 from k8s_leader.leases.port import Sighting
-from k8s_leader.settings import check_sqlite_path
+from k8s_leader.settings.names import check_sqlite_path
 
 __all__ = ["SqliteStore", "glance"]
 

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from k8s_leader.app import elector as elector_module
 from k8s_leader.app import last_duty as duty_module
-from k8s_leader.app.cluster_observers import ClusterSide
+from k8s_leader.app.cluster_side import ClusterSide
 from k8s_leader.app.stores import LeaseChoice, OpenLease
 from k8s_leader.election.timing import Timing
 from k8s_leader.guard import workload as workload_module

@@ -344,13 +344,12 @@ def test_the_elector_reads_its_config_from_the_start_each_time(
 ) -> None:
     calls: list[tuple[dict[str, Any], int]] = []
 
-    class App:
-        @staticmethod
-        def run_elector(config: dict[str, Any], sock_fd: int) -> int:
-            calls.append((config, sock_fd))
-            return 75
+    def run_elector(config: dict[str, Any], sock_fd: int) -> int:
+        calls.append((config, sock_fd))
+        return 75
 
-    monkeypatch.setitem(sys.modules, "k8s_leader.app", App)
+    monkeypatch.setattr("k8s_leader.app.run_elector", run_elector)
+    monkeypatch.setattr(elector, "_load", lambda _store: None)
     fd = os.memfd_create("config")
     try:
         os.write(fd, json.dumps({"elector": {"lease": "x"}}).encode())
