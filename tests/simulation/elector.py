@@ -16,6 +16,7 @@ from k8s_leader.election.timing import Timing
 from k8s_leader.errors import ExitCode, LeaderError, LeaseError
 from k8s_leader.leases.recorded import RecordedLeaseManager
 from k8s_leader.settings import Settings
+from tests.simulation.quick import as_dict
 from tests.simulation.workload import SimTree
 from tests.simulation.world import Machine, Process
 
@@ -66,7 +67,7 @@ class ElectorProcess:
         self._tree = tree
         self._on_exit = on_exit
         config = {
-            "timing": dataclasses.asdict(timing),
+            "timing": as_dict(timing),
             "elector": {
                 "store": "kubernetes",
                 "lease": "simulated",

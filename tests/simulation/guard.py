@@ -8,7 +8,6 @@ and processes is modelled here: drain the socket, read the clock, act.
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from k8s_leader.guard.term import Refusal, Term
 from k8s_leader.guard.tree import Tree
 from k8s_leader.guard.watchdog import DeadMan, WallClock
 from k8s_leader.guard.workload import Workload
+from tests.simulation.quick import as_dict
 from tests.simulation.workload import SimTree
 from tests.simulation.world import Handle, Machine, Scheduler
 
@@ -113,7 +113,7 @@ class GuardModel:
         self._timer: Handle | None = None
         self._due = False
         config = {
-            "timing": dataclasses.asdict(timing),
+            "timing": as_dict(timing),
             "command": ["work"],
             "stop_signal": 15,
             "on_exit": on_exit,

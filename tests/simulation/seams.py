@@ -18,9 +18,13 @@ from k8s_leader.app import elector as elector_module
 from k8s_leader.app import last_duty as duty_module
 from k8s_leader.app.cluster_side import ClusterSide
 from k8s_leader.app.stores import LeaseChoice, OpenLease
+from k8s_leader.election import observation as observation_module
+from k8s_leader.election import record as record_module
 from k8s_leader.election.timing import Timing
 from k8s_leader.guard import workload as workload_module
 from k8s_leader.leases.recorded import RecordedLeaseManager
+from k8s_leader.observers import status as status_module
+from tests.simulation.quick import rarer_garbage, replace
 
 __all__ = ["End", "Seat", "simulated"]
 
@@ -144,8 +148,13 @@ def simulated() -> Iterator[None]:
             (workload_module, "state", lambda _: "D"),
             (workload_module, "_PULSE", _PULSE),
             (workload_module, "_KILL_PULSE", 0.1),
+            # Not cut, only quicker.
+            (observation_module, "replace", replace),
+            (record_module, "replace", replace),
+            (status_module, "replace", replace),
         ):
             stack.enter_context(patch.object(module, name, stand_in))
+        stack.enter_context(rarer_garbage())
         yield
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from k8s_leader.election.record import Record, Stored
 from k8s_leader.errors import LeaseConflictError, LeaseNotFoundError
+from tests.simulation.quick import replace
 from tests.simulation.world import Scheduler
 
 __all__ = ["Commit", "Server", "Stream"]

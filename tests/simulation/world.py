@@ -22,6 +22,9 @@ Call = Callable[..., object]
 _FEW = 400
 """So many events at one instant are a busy loop."""
 
+_MANY = 40
+"""So many tasks are looked through for those that are done."""
+
 
 class StepLimitError(Exception):
     """
@@ -34,18 +37,11 @@ class Handle:
     A call that is to come; all that asyncio wants of its handles.
     """
 
-    __slots__ = ("_when", "args", "call", "context")
+    __slots__ = ("_when", "args", "call")
 
-    def __init__(
-        self,
-        call: Call,
-        args: tuple[Any, ...],
-        context: contextvars.Context | None,
-        when: float = 0.0,
-    ) -> None:
+    def __init__(self, call: Call, args: tuple[Any, ...], when: float = 0.0) -> None:
         self.call: Call | None = call
         self.args = args
-        self.context = context
         self._when = when
 
     def cancel(self) -> None:
@@ -59,13 +55,9 @@ class Handle:
         return self._when
 
     def run(self) -> None:
-        call = self.call
-        if call is None:
-            return
-        if self.context is None:
-            call(*self.args)
-        else:
-            self.context.run(call, *self.args)
+        # Not in its context: nothing here has variables of one, and it costs time.
+        if self.call is not None:
+            self.call(*self.args)
 
 
 class Scheduler:
@@ -82,9 +74,10 @@ class Scheduler:
         """
         Have ``call`` made at ``when``, in true seconds.
         """
-        handle = Handle(call, args, None, when)
-        self._count += 1
-        heapq.heappush(self._queue, (max(when, self.now), self._count, handle))
+        handle = Handle(call, args, when)
+        self._count = count = self._count + 1
+        now = self.now
+        heapq.heappush(self._queue, (max(now, when), count, handle))
         return handle
 
     def after(self, delay: float, call: Call, *args: object) -> Handle:
@@ -94,15 +87,16 @@ class Scheduler:
         """
         Let everything happen up to ``until``.
         """
-        queue = self._queue
+        queue, pop = self._queue, heapq.heappop
         same = 0
         while queue and queue[0][0] <= until:
-            when, _, handle = heapq.heappop(queue)
+            when, _, handle = pop(queue)
             same = same + 1 if when == self.now else 0
             if same > _FEW:
                 raise StepLimitError(f"busy loop at {when:.3f}: {handle.call}")
             self.now = when
-            handle.run()
+            if handle.call is not None:
+                handle.call(*handle.args)
         self.now = until
 
 
@@ -169,7 +163,7 @@ class Process(asyncio.AbstractEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> Handle:
-        handle = Handle(callback, args, context)
+        handle = Handle(callback, args)
         self._ready.append(handle)
         if not self._armed:
             self._arm()
@@ -191,7 +185,7 @@ class Process(asyncio.AbstractEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> Handle:
-        handle = Handle(callback, args, context, when)
+        handle = Handle(callback, args, when)
         # Never early, not even by a rounding: epoll rounds up as well.
         self._scheduler.at(self._machine.true(when) + 1e-7, self._expire, handle)
         return handle
@@ -203,7 +197,8 @@ class Process(asyncio.AbstractEventLoop):
         self, coro: Coroutine[Any, Any, Any], *, name: str | None = None
     ) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name)
-        self._tasks = [each for each in self._tasks if not each.done()]
+        if len(self._tasks) >= _MANY:
+            self._tasks = [each for each in self._tasks if not each.done()]
         self._tasks.append(task)
         return task
 
@@ -229,7 +224,7 @@ class Process(asyncio.AbstractEventLoop):
         """
         if not self.alive:
             return
-        handle = Handle(call, args, None)
+        handle = Handle(call, args)
         if self.stops:
             self._arrived.append(handle)
         else:
@@ -286,14 +281,16 @@ class Process(asyncio.AbstractEventLoop):
         self._armed = False
 
     def _run_ready(self) -> None:
+        ready = self._ready
         asyncio._set_running_loop(self)
         try:
             for _ in range(_FEW):
-                if not self._ready or (self.alive and self.stops):
+                if not ready or (self.stops and self.alive):
                     return
-                handle = self._ready.popleft()
+                handle = ready.popleft()
                 try:
-                    handle.run()
+                    if handle.call is not None:
+                        handle.call(*handle.args)
                 except Exception as error:  # noqa: BLE001  # as asyncio does
                     if self.alive:
                         self._on_error(error)
