@@ -103,7 +103,8 @@ class Nemesis:
         return _freeze(self._workload())
 
     def kill_workload(self, _: Actor) -> Heal:
-        return _kill(self._workload())
+        # A peer's elector would lead on without one, and nobody work until it ends.
+        return _nothing if self.stage.leader() is None else _kill(self._workload())
 
     def _workload(self) -> int | None:
         latest = self.stage.log.latest()
