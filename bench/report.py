@@ -1,10 +1,10 @@
 """
-The pages that tell the figures: README's table, docs/figures.md and its plots.
+The pages that tell the figures: docs/figures.md, its plots, and tables elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.electors import TITLES
@@ -13,7 +13,7 @@ from bench.part import Part, Row
 from bench.parts import PARTS
 from bench.plot import Bar, bars
 
-__all__ = ["page", "plots", "readme"]
+__all__ = ["ALSO", "page", "plots", "told"]
 
 BEGIN, END = "<!-- figures: make docs -->", "<!-- end of figures -->"
 SHOWN = (
@@ -27,6 +27,21 @@ SHOWN = (
     ("kind", "rollout"),
 )
 """What the README tells of all electors."""
+
+ALSO = {
+    "http.md": tuple(
+        ("scrape", key) for key in ("scrape", "answered", "moved", "jitter")
+    )
+    + tuple(
+        ("showing", key)
+        for key in ("rss_on", "rss_http", "rss_off", "start_on", "start_off")
+    ),
+    "kubernetes.md": tuple(
+        ("showing", key)
+        for key in ("released_label", "released_bare", "next_label", "next_bare")
+    ),
+}
+"""Other pages of docs/ → what they tell."""
 
 PLOTS = {
     "sigterm": ("next", "SIGTERM of the leader until the next workload runs"),
@@ -61,13 +76,23 @@ def page(results: Mapping[str, Any]) -> str:
     return "\n".join(sections)
 
 
-def readme(text: str, results: Mapping[str, Any]) -> str:
+def told(
+    text: str,
+    results: Mapping[str, Any],
+    *,
+    rows: Sequence[tuple[str, str]] = SHOWN,
+) -> str:
     """
-    Return the README with the newest figures between its two marks.
+    Return a page with the newest figures between its two marks.
+
+    Args:
+        text: the page; the README, by default.
+        results: of the bench.
+        rows: which, each by its part and key.
     """
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{_summary(results)}{END}{after}"
+    return f"{before}{BEGIN}\n{_summary(results, rows)}{END}{after}"
 
 
 def plots(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -79,10 +104,10 @@ def plots(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"figures-{name}.svg", _plot(name, key, title, results[name])
 
 
-def _summary(results: Mapping[str, Any]) -> str:
+def _summary(results: Mapping[str, Any], asked: Sequence[tuple[str, str]]) -> str:
     rows = [
         (PARTS[name], row, results[name]["figures"])
-        for name, key in SHOWN
+        for name, key in asked
         if name in results
         for row in PARTS[name].rows
         if row.key == key
@@ -95,7 +120,7 @@ def _summary(results: Mapping[str, Any]) -> str:
     for _, row, found in rows:
         cells = (_short(found.get(e, {}).get(row.key, {}), row) for e in electors)
         lines.append(_line(row.what, *cells))
-    newest = max((results[n] for n, _ in SHOWN if n in results), key=_date)
+    newest = max((results[n] for n, _ in asked if n in results), key=_date)
     return "".join([*lines, "\n", _where(newest)])
 
 

@@ -1,5 +1,5 @@
 """
-Write the README's figures, docs/figures.md and its plots from the bench's results.
+Write docs/figures.md, its plots, and tables of other pages from the bench's results.
 
 With ``--check`` they are only compared: a figure that nobody measured is red.
 """
@@ -15,7 +15,7 @@ DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
 from bench.figures import load  # noqa: E402  # after the path to it
-from bench.report import page, plots, readme  # noqa: E402  # the same
+from bench.report import ALSO, page, plots, told  # noqa: E402  # the same
 
 README = DOCS.parent / "README.md"
 
@@ -27,7 +27,11 @@ def main() -> int:
     results = load()
     pages = [
         (DOCS / "figures.md", page(results)),
-        (README, readme(README.read_text(), results)),
+        (README, told(README.read_text(), results)),
+        *(
+            (DOCS / name, told((DOCS / name).read_text(), results, rows=rows))
+            for name, rows in ALSO.items()
+        ),
         *((DOCS / name, drawing) for name, drawing in plots(results)),
     ]
     return max(write_or_check(path, text) for path, text in pages)

@@ -13,7 +13,7 @@ import pytest
 from bench.figures import merge, shown, summary
 from bench.part import Part
 from bench.parts import PARTS
-from bench.report import page, plots, readme
+from bench.report import ALSO, page, plots, told
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = {
@@ -38,7 +38,7 @@ def test_readme_figures_page_and_plots_are_those_of_the_results() -> None:
 def test_a_changed_result_changes_page_readme_and_plot() -> None:
     results = {"sigterm": RESULT}
     marks = "a\n<!-- figures: make docs -->\nold\n<!-- end of figures -->\nb"
-    written = readme(marks, results)
+    written = told(marks, results)
     assert "20 ms / 30 ms" in written
     assert "old" not in written
     assert written.startswith("a\n")
@@ -48,6 +48,12 @@ def test_a_changed_result_changes_page_readme_and_plot() -> None:
     assert name == "figures-sigterm.svg"
     assert "20 ms / 30 ms" in drawing
     assert list(plots(results)) == [(name, drawing)]
+
+
+def test_every_row_that_a_page_tells_is_measured() -> None:
+    for rows in ALSO.values():
+        for name, key in rows:
+            assert key in {row.key for row in PARTS[name].rows}
 
 
 def test_what_was_not_measured_is_said() -> None:
