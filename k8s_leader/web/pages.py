@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -27,6 +28,7 @@ _logger = logging.getLogger(__name__)
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 _OPENMETRICS = "application/openmetrics-text"
+_REFUSED = re.compile(r"q\s*=\s*0(\.0{0,3})?")
 _PING = 15.0
 _SLOW = 10.0
 
@@ -129,8 +131,8 @@ class Pages:
         return _json(self._described())
 
     async def _metrics(self, request: web.BaseRequest) -> web.StreamResponse:
-        wanted = _OPENMETRICS in request.headers.get("Accept", "")
-        packed = _accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        wanted = _accepts(request.headers.get("Accept", ""), _OPENMETRICS)
+        packed = _accepts(request.headers.get("Accept-Encoding", ""), "gzip")
         body, kind = self._exposition(openmetrics=wanted, packed=packed)
         headers = {"Content-Type": kind, "Vary": "Accept, Accept-Encoding"}
         if packed:
@@ -171,14 +173,14 @@ class Pages:
                 data = b": still here\n\n"
 
 
-def _accepts_gzip(header: str) -> bool:
+def _accepts(header: str, wanted: str) -> bool:
     """
-    Tell whether gzip is among the codings and not refused by ``q=0``.
+    Tell whether a type or coding is among those accepted, and not refused by ``q=0``.
     """
-    for coding in header.lower().split(","):
-        name, _, weight = coding.partition(";")
-        if name.strip() == "gzip":
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    for item in header.lower().split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        if name == wanted and not any(map(_REFUSED.fullmatch, parameters)):
+            return True
     return False
 
 

@@ -153,6 +153,8 @@ def test_the_root_answers_as_the_old_sidecar_did(served: Served) -> None:
         *(None, "", "*/*", "text/plain", "text/html;q=0.9, */*;q=0.1", "nonsense"),
         *(";;;,,,", "text/plain; version=99.99.99", "application/json", "\xff"),
         "text/plain;version=" + "9" * 500,
+        "application/openmetrics-text;version=1.0.0;q=0, text/plain",
+        "application/openmetrics-text-but-another",
     ],
 )
 def test_whatever_is_accepted_the_text_format_is_the_default(
@@ -172,6 +174,7 @@ def test_whatever_is_accepted_the_text_format_is_the_default(
         "application/openmetrics-text; version=1.0.0; charset=utf-8",
         "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3",
         "application/openmetrics-text; version=x.y",
+        "text/html;q=0, Application/OpenMetrics-Text;q=0.1",
     ],
 )
 def test_openmetrics_is_for_those_who_ask(served: Served, accept: str) -> None:
