@@ -26,6 +26,10 @@ _LONGEST = 4000
 class Log:
     """
     Writes to stderr, and the identity to the container's termination log (S18).
+
+    Attributes:
+        identity: of the candidate.
+        fields: what every line says besides its message, as the elector's lines do.
     """
 
     def __init__(self, config: dict[str, Any], *, identity: str) -> None:
@@ -33,6 +37,8 @@ class Log:
         names = {name.lower(): number for number, name in _LEVELS.items()}
         self._level = names.get(str(config["log_level"]).lower(), 20)
         self.identity = identity
+        lease = config.get("elector", {}).get("lease")
+        self.fields: dict[str, Any] = {"lease": lease, "identity": identity}
         self._path = config.get("termination_log")
         self._stderr = _open_stderr()
 
@@ -48,9 +54,10 @@ class Log:
         name = _LEVELS[level]
         if self._json:
             entry = {"ts": stamp, "level": name.lower(), "logger": "guard"}
-            line = json.dumps({**entry, "msg": message, "identity": self.identity})
+            line = json.dumps({**entry, "msg": message, **self.fields})
         else:
-            line = f"{stamp} {name:<7} guard: {message} identity={self.identity}"
+            line = f"{stamp} {name:<7} guard: {message}"
+            line += "".join(f" {key}={of}" for key, of in self.fields.items())
         _write(self._stderr, line.encode(errors="replace"))
 
     def prove(self, identity: str) -> None:
@@ -70,15 +77,12 @@ class Log:
             return
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how)
+            try:
+                os.write(fd, line.encode() + b"\n")
+            finally:
+                os.close(fd)
         except OSError as exc:
             self.say(f"no termination log: {exc}", level=30)
-            return
-        try:
-            os.write(fd, line.encode() + b"\n")
-        except OSError as exc:
-            self.say(f"no termination log: {exc}", level=30)
-        finally:
-            os.close(fd)
 
 
 def _open_stderr() -> int:

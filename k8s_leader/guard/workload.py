@@ -130,6 +130,7 @@ class Workload:
         if self.closing:
             raise Refusal("this guard is stopping")
         self.term = Term(message, timing=self._timing, now=now)
+        self._log.fields["term"] = self.term.token
         self._wall.believe()
         self._crashes, self._start_at = 0, now
         if self._run is None:
@@ -309,11 +310,9 @@ class Workload:
             self._ended(run, 126)  # as a shell that cannot fork
             self._log.say(f"the {run.what} cannot be started: {exc}", level=40)
             return
-        token = ""
         if isinstance(run, Term):
             self._tell("started", token=run.token, pid=pid)
-            token = f" token={run.token}"
-        self._log.say(f"{run.what} started: pid={pid}{token}")
+        self._log.say(f"{run.what} started: pid={pid}")
 
     def reaped(self, pid: int, status: int) -> None:
         """
@@ -370,6 +369,7 @@ class Workload:
         self._tell("exited", token=token, code=code)
         self._tell("gone", token=token, code=code, now=now, crash_loop=loops)
         self._log.say("workload gone: every process of it is reaped")
+        self._log.fields.pop("term", None)
 
     def _restarts(self, run: Run, now: float) -> bool:
         if self._config["on_exit"] != "restart" or run.stopping or self.closing:

@@ -38,6 +38,7 @@ class _Silent:
 
     def __init__(self, identity: str) -> None:
         self.identity = identity
+        self.fields: dict[str, object] = {}
 
     def say(self, message: str, *, level: int = 20) -> None:
         """
