@@ -91,6 +91,18 @@ def test_a_group_that_cannot_be_told_is_not_an_error(
     assert forest.leader == sleeper
 
 
+@pytest.mark.parametrize(("left", "status"), [(-0.001, 125), (60.0, 7)])
+def test_s1_a_command_whose_time_came_while_it_was_forked_does_not_start(
+    left: float, status: int
+) -> None:
+    forest = made_tree()
+    stop_at = linux.boot_time() + left
+    pid = forest.start(["sh", "-c", "exit 7"], dict(os.environ), stop_at=stop_at)
+    assert not forest.is_empty()
+    assert forest.reaped(*os.waitpid(pid, 0)) == status
+    assert forest.leader is None
+
+
 def test_a_forest_that_never_stops_growing_does_not_hold_the_guard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
