@@ -80,10 +80,11 @@ async def bury(*, identity: str, guard: int, cgroup: str | None) -> None:
     while clean < _ENOUGH:
         if cgroup is not None:
             Cgroup(cgroup).kill()
-        found = set(marked(f"LEADER_IDENTITY={identity}".encode()))
-        if _is_its_child(guard):
-            found.update(below(guard, spare=(os.getpid(),)))
-        clean = 0 if kill_all(found) else clean + 1
+        found = below(guard, spare=(os.getpid(),)) if _is_its_child(guard) else []
+        lived = kill_all(found)
+        # Last: to read an environment hangs where its process hangs in the kernel.
+        lived += kill_all(marked(f"LEADER_IDENTITY={identity}".encode()))
+        clean = 0 if lived else clean + 1
         await asyncio.sleep(_PAUSE)
     if cgroup is not None:
         Cgroup(cgroup).remove()
