@@ -84,6 +84,18 @@ def _left(record: Record, *, wall: float) -> float | None:
     return record.duration - since
 
 
+def _token(record: Record) -> int | None:
+    """
+    Return the token of the term; ``None`` until its first renewal has published it.
+
+    Until then the record still shows the term's before, and so it does for good where
+    another elector holds the lease.
+    """
+    is_renewed = record.renew_time != record.acquire_time
+    current = owner(record) == "ours" and is_renewed
+    return record.token if record.is_free or current else None
+
+
 def standings(view: View) -> list[Standing]:
     """
     Return the leader first, then the standbys by the names of their Pods.
@@ -211,7 +223,7 @@ def _row(one: Standing, view: View, wall: float) -> Sequence[str]:
         "leaving" if one.leaving else ready,
         one.version,
         str(record.transitions) if leads else "",
-        str(record.token or "") if leads else "",
+        str(_token(record) or "") if leads else "",
         seconds(_left(record, wall=wall)) if leads else "",
     )
 
@@ -229,7 +241,7 @@ def document(view: View, *, wall: float) -> dict[str, Any]:
         "holder": record.holder,
         "paused": is_paused(record),
         "term": record.transitions,
-        "fencing_token": record.token,
+        "fencing_token": _token(record),
         "lease_duration": record.duration,
         "acquire_time": record.acquire_time,
         "renew_time": record.renew_time,

@@ -96,7 +96,11 @@ def plan_switchover(view: View, options: argparse.Namespace) -> Order:
 
 def _target(view: View, to: str, *, force: bool) -> tuple[str, tuple[str, ...]]:
     """
-    Return the identity of the target, and what speaks against it.
+    Return how the order names the target, and what speaks against it.
+
+    By its Pod's name where that is enough: the identity is another one as soon as its
+    container starts again, and an order to somebody who is no more would only make
+    everybody wait.
     """
     if view.blind is not None and not force:
         raise view.blind
@@ -111,7 +115,9 @@ def _target(view: View, to: str, *, force: bool) -> tuple[str, tuple[str, ...]]:
             f"{to} is being deleted; nothing was changed. Fix: name another candidate"
         )
     unready = () if found.ready else (f"the Pod {found.pod} is not ready",)
-    return found.identity or found.pod, unready
+    if not found.identity or names(to, found.identity):
+        return to, unready
+    return found.identity, unready
 
 
 def _unknown(view: View, to: str, known: Sequence[Candidate]) -> str:

@@ -4,11 +4,16 @@ The operator on a real kubelet: what it is told of a container's end, and how so
 
 from __future__ import annotations
 
+import datetime
+import os
 import statistics
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from bench.figures import merge, summary
+from bench.machine import commit, machine
 from tests.cluster.kind.cluster import KindCluster
 from tests.e2e.images import Images
 from tests.e2e.release import Release
@@ -18,6 +23,10 @@ from tests.helpers.helm import OPERATOR_CHART, Helm
 
 ROUNDS = 5
 TRIES = 3
+VARIABLE = "E2E_OPERATOR_ROUNDS"
+"""How many rounds to measure; then they are kept, whatever they say (docs/e2e.md)."""
+
+KEPT = Path(__file__).parents[2] / "bench" / "results" / "kind.json"
 MEDIAN, LONGEST = 1.5, 2.5  # seconds: what the project promises
 
 
@@ -50,17 +59,33 @@ def test_a_killed_leader_is_followed_in_seconds(
         "pods", "--namespace", release.namespace, "-l", OPERATOR
     )
     assert len(operators["items"]) == 2
-    for _ in range(
-        TRIES
-    ):  # a busy machine's kubelet may be late; five times is not that
-        gaps = [killed_and_followed(release) for _ in range(ROUNDS)]
+    rounds = int(os.environ.get(VARIABLE, ROUNDS))
+    # A busy machine's kubelet may be late; all of several times is not that.
+    for _ in range(1 if VARIABLE in os.environ else TRIES):
+        gaps = [killed_and_followed(release) for _ in range(rounds)]
         median, longest = statistics.median(gaps), max(gaps)
         if median <= MEDIAN and longest <= LONGEST:
             break
+    if VARIABLE in os.environ:
+        keep(gaps)
     measured("operator, container SIGKILLed: to the next workload, median", median)
     measured("operator, container SIGKILLed: to the next workload, longest", longest)
     assert median <= MEDIAN, gaps
     assert longest <= LONGEST, gaps
+
+
+def keep(gaps: list[float]) -> None:
+    """
+    Write a measurement beside the bench's.
+    """
+    result = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        "commit": commit(),
+        "machine": machine(),
+        "gaps": [round(gap, 3) for gap in gaps],
+        **summary(gaps),
+    }
+    merge("operator: SIGKILL of the leader's container", result, path=KEPT)
 
 
 OPERATOR = "app.kubernetes.io/name=k8s-leader-operator"

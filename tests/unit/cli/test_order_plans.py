@@ -67,12 +67,23 @@ def test_a_leader_that_would_not_obey_is_asked_nothing(
 
 
 @pytest.mark.parametrize("to", ["b", "b_2"])
-def test_a_switchover_names_the_identity_and_the_term(to: str) -> None:
+def test_a_switchover_names_the_term_and_the_target_as_it_was_given(to: str) -> None:
     planned = switch(to)
-    assert planned.annotations == {SWITCHOVER: "b_2 from 4/a_1"}
+    assert planned.annotations == {SWITCHOVER: f"{to} from 4/a_1"}
     assert planned.happened is not None
     assert planned.happened(replace(HELD, holder="b_2"))
     assert not planned.happened(replace(HELD, holder="c_3"))
+
+
+def test_a_container_that_started_again_is_still_the_target() -> None:
+    planned = switch("b")  # whose identity was b_2 when it was looked at
+    assert planned.happened is not None
+    assert planned.happened(replace(HELD, holder="b_3"))
+
+
+def test_a_pod_whose_candidate_is_called_otherwise_is_named_by_identity() -> None:
+    seen = view(candidates=(PAIR[0], candidate("b", "worker_2")))
+    assert switch("b", seen).annotations == {SWITCHOVER: "worker_2 from 4/a_1"}
 
 
 @pytest.mark.parametrize(

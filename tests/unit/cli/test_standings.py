@@ -118,6 +118,16 @@ def test_scripts_get_numbers_and_nulls() -> None:
     assert free["candidates"] == []
 
 
+def test_the_token_of_the_term_before_is_not_shown_as_this_ones() -> None:
+    def shown(**changes: Any) -> object:
+        seen = view(replace(HELD, **changes))
+        return document(seen, wall=WALL)["fencing_token"]
+
+    assert shown(renew_time=HELD.acquire_time) is None
+    assert shown(holder="go_1") is None
+    assert shown(holder="") == 77
+
+
 def test_a_lease_written_by_hand_is_shown_as_far_as_it_goes() -> None:
     odd = {"metadata": {"name": "x", "namespace": "p"}, "spec": {"holderIdentity": 7}}
     assert "nobody leads" in status_lines(view_of(odd), wall=WALL)[0]
