@@ -136,10 +136,34 @@ def test_what_contradicts_the_case_is_refused_and_changes_nothing(
         (["step-down", "nothing-of-this-name"], "there is no Lease"),
     ):
         assert main([*words, "--yes"]) in (65, 66, 78)
-        assert said in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == 1, "one message"
     assert main(["step-down", "reports"]) == 78  # no terminal to ask
     assert "--yes" in capsys.readouterr().err
     assert {k: v for k, v in site.notes().items() if "token" not in k} == notes
+
+
+def test_nonsense_typed_by_hand_is_one_message_and_moves_nobody(
+    trio: Trio, site: Site, capsys: Said
+) -> None:
+    nonsense = {"paused": "maybe", "step-down": "3/", "switchover": "b or c"}
+    annotate(site, **{name.replace("-", "_"): v for name, v in nonsense.items()})
+    before = site.lease()["spec"]
+
+    def told(name: str) -> bool:
+        said = f"k8s-leader.io/{name} is '{nonsense[name]}', which is ignored"
+        return all(one.text().count(said) == 1 for one in trio.values())
+
+    wait_until(lambda: all(told(name) for name in nonsense), why="each says it")
+    renewed = before["renewTime"]
+    wait_until(lambda: site.lease()["spec"]["renewTime"] != renewed, why="it renews")
+    after = {**site.lease()["spec"], "renewTime": renewed}
+    assert after == before
+    assert main(["status", "reports"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("which is ignored") == 3
+    assert all(told(name) for name in nonsense), "and no second time"
 
 
 def test_a_pause_keeps_standbys_from_a_released_lease_until_it_is_resumed(
