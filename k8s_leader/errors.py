@@ -30,6 +30,7 @@ __all__ = [
     "ExitCode",
     "HeartbeatError",
     "IllegalEventError",
+    "InWords",
     "LeaderError",
     "LeadershipLostError",
     "LeaseConflictError",
@@ -75,13 +76,28 @@ class LeaderError(Exception):
     exit_code: ExitCode = ExitCode.INTERNAL
 
 
+class InWords(str):
+    """
+    What stands for a value that is not shown, or that is none: printed as it is.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """
+        Return the words, without quotes.
+        """
+        return str(self)
+
+
 class SettingsError(LeaderError):
     """
     A setting has a value that cannot work; nothing was started.
 
     Args:
         setting: the name as the person wrote it (flag, variable, file key).
-        value: the value found; ``None`` when it is missing. Never a secret.
+        value: the value found; ``None`` when it is missing. Never a secret: `InWords`
+            stands for one.
         allowed: what would be allowed, in words.
         fix: what to do about it, in words.
     """

@@ -34,6 +34,7 @@ from k8s_leader.kube.tokens import (
     basic,
     bearer,
 )
+from k8s_leader.settings.names import namespace_name
 
 __all__ = ["Access", "is_in_cluster", "resolve"]
 
@@ -138,11 +139,22 @@ def _in_cluster(
 def _pod_namespace(folder: Path, *, environ: Mapping[str, str]) -> str:
     named = environ.get("POD_NAMESPACE", "").strip()
     if named:
-        return named
+        return _namespace(named, setting="POD_NAMESPACE")
+    path = folder / "namespace"
     try:
-        return (folder / "namespace").read_text("utf-8").strip() or "default"
+        found = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        return "default"
+        found = ""
+    return _namespace(found or "default", setting=str(path))
+
+
+def _namespace(name: str, *, setting: str) -> str:
+    try:
+        return namespace_name(name)
+    except ValueError as error:
+        raise SettingsError(
+            setting, name, allowed=str(error), fix="correct it, or use --namespace"
+        ) from None
 
 
 def _from_kubeconfig(
@@ -201,7 +213,9 @@ def _tls(config: Kubeconfig, chosen: Selection, *, clock: Clock) -> Tls:
     key = _pem(config, user, "client-key")
     if (certificate is None) != (key is None):
         missing = "client-key" if key is None else "client-certificate"
-        raise config.error(missing, "a client certificate together with its key")
+        raise config.error(
+            missing, "a client certificate together with its key", missing=True
+        )
     files = TlsFiles(
         ca=_pem(config, cluster, "certificate-authority"),
         certificate=certificate,

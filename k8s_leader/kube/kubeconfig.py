@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8s_leader.errors import SettingsError
+from k8s_leader.errors import InWords, SettingsError
+from k8s_leader.kube.fields import wrong_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +97,10 @@ class Kubeconfig:
         name = settings.context or self.current_context
         if name is None and settings.cluster is None:
             raise self.error(
-                "current-context", "the name of a context", fix="name one by --context"
+                "current-context",
+                "the name of a context",
+                fix="name one by --context",
+                missing=True,
             )
         context = self._entry("contexts", name) if name else {}
         cluster = settings.cluster or context.get("cluster")
@@ -108,13 +112,15 @@ class Kubeconfig:
             namespace=context.get("namespace") or None,
         )
 
-    def error(self, key: str, allowed: str, *, fix: str = "") -> SettingsError:
+    def error(
+        self, key: str, allowed: str, *, fix: str = "", missing: bool = False
+    ) -> SettingsError:
         """
         Return the error for one key of the files; never shows the key's value.
         """
         return SettingsError(
             f"{key} in {self.where}",
-            None if key == "current-context" and not self.current_context else key,
+            None if missing else InWords("something else (not shown)"),
             allowed=allowed,
             fix=fix or f"correct the kubeconfig ({self.setting})",
         )
@@ -128,7 +134,10 @@ class Kubeconfig:
                 allowed=", ".join(sorted(known)) or f"none: it has no {section}",
                 fix=f"choose one that exists, or correct the file ({self.setting})",
             )
-        return known[name]
+        found = known[name]
+        if (wrong := wrong_field(found, section=section)) is not None:
+            raise self.error(*wrong)
+        return found
 
     def _entries(
         self, content: dict[str, Any], *, section: str, path: Path

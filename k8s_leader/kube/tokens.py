@@ -25,7 +25,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from k8s_leader.clock import Clock
-from k8s_leader.errors import SettingsError
+from k8s_leader.errors import InWords, SettingsError
 from k8s_leader.kube import lean
 
 __all__ = [
@@ -266,7 +266,7 @@ class _PluginToken(abc.ABC):
             if self._credential is None:
                 raise SettingsError(
                     self._name,
-                    "it failed",
+                    InWords("one that failed"),
                     allowed="a helper that hands out a credential",
                     fix=f"run it by hand; it said {type(error).__name__}: "
                     + _short(error),

@@ -52,6 +52,10 @@ CREATE TRIGGER IF NOT EXISTS counted_update AFTER UPDATE ON lease
     BEGIN UPDATE counter SET version = NEW.version; END;
 """
 
+_COLUMNS = {
+    "lease": ["name", "uid", "version", "record"],
+    "counter": ["one", "version"],
+}
 _NEXT = "(SELECT version + 1 FROM counter)"
 _READ = "SELECT uid, version, record FROM lease WHERE name = ?"
 _CREATE = (
@@ -83,7 +87,7 @@ class SqliteStore:
 
     Raises:
         SettingsError: the folder is missing or not writable, the file is not a
-            SQLite database, or it lies on a network file system.
+            SQLite database or another program's, or it lies on a network file system.
     """
 
     def __init__(self, path: str | Path, *, name: str, timeout: float) -> None:
@@ -113,13 +117,13 @@ class SqliteStore:
         except sqlite3.DatabaseError as exc:
             raise _unusable(self._path, f"not a SQLite database ({exc})") from exc
 
-    @staticmethod
-    def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
+    def _prepared(self, database: sqlite3.Connection) -> sqlite3.Connection:
         try:
+            _check_ours(database, self._path)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
-        except sqlite3.Error:
+        except (sqlite3.Error, SettingsError):
             database.close()
             raise
         return database
@@ -240,6 +244,16 @@ def _check_local(path: Path) -> None:
             fix="SQLite's locks do not hold on network file systems; use a "
             "Kubernetes Lease to elect between machines",
         )
+
+
+def _check_ours(database: sqlite3.Connection, path: Path) -> None:
+    """
+    Refuse a file whose tables of our names are another program's, and leave it as is.
+    """
+    for table, columns in _COLUMNS.items():
+        rows = database.execute(f"PRAGMA table_info({table})").fetchall()
+        if rows and [row[1] for row in rows] != columns:
+            raise _unusable(path, f"the table {table!r} in it is another program's")
 
 
 def _unusable(path: Path, why: str) -> SettingsError:

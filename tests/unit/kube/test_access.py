@@ -220,13 +220,45 @@ def test_without_a_ca_the_system_is_trusted(tmp_path: Path) -> None:
         ({"proxy-url": "socks5://me:hunter2@host"}, {}, "proxy-url"),
         ({"proxy-url": "http://me:hunter2@host:x"}, {}, "proxy-url"),
         ({"proxy-url": 7}, {}, "proxy-url"),
+        ({"tls-server-name": ["a"]}, {}, "tls-server-name"),
+        ({"tls-server-name": "x" * 300}, {}, "tls-server-name"),
+        ({"insecure-skip-tls-verify": "true"}, {}, "insecure-skip-tls-verify"),
+        ({"certificate-authority": "a\0b"}, {}, "certificate-authority"),
+        ({}, {"token": 12345}, "token"),
+        ({}, {"username": "me", "password": 12345}, "password"),
+        ({}, {"as": "a\nX-Evil: yes"}, "as"),
+        ({}, {"as-groups": "admins"}, "as-groups"),
+        ({}, {"as-groups": [None]}, "as-groups"),
+        ({}, {"as-user-extra": ["a"]}, "as-user-extra"),
+        ({}, {"as-user-extra": {"a": "b"}}, "as-user-extra"),
+        ({}, {"as-user-extra": {1: ["b"]}}, "as-user-extra"),
+        ({}, {"exec": "aws eks get-token"}, "exec"),
+        ({}, {"auth-provider": "oidc"}, "auth-provider"),
+        ({}, {"auth-provider": {"name": "azure"}}, "auth-provider"),
     ],
 )
 def test_what_cannot_be_used_is_named(
     tmp_path: Path, cluster: dict[str, Any], user: dict[str, Any], named: str
 ) -> None:
     config = write_kubeconfig(tmp_path / "c", cluster=cluster, user=user)
-    assert refused(kubeconfig=config).startswith(named)
+    message = refused(kubeconfig=config)
+    assert message.startswith(f"{named} in ")
+    assert "\n" not in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("namespace", [7, True, ["a"], {"a": 1}, "Bad NS", "x" * 64])
+def test_a_namespace_that_is_none_is_refused(tmp_path: Path, namespace: object) -> None:
+    config = write_kubeconfig(tmp_path / "c", context={"namespace": namespace})
+    assert refused(kubeconfig=config).startswith("namespace in ")
+
+
+def test_a_namespace_of_a_pod_that_is_none_is_refused(sa: Path) -> None:
+    environ = POD | {"POD_NAMESPACE": "$(NAMESPACE)"}
+    message = refused(environ, service_account_dir=str(sa))
+    assert message.startswith("POD_NAMESPACE is '$(NAMESPACE)'")
+    (sa / "namespace").write_text("two words")
+    assert "'two words'" in refused(POD, service_account_dir=str(sa))
 
 
 async def authorization(tmp_path: Path, **user: Any) -> str | None:

@@ -69,11 +69,24 @@ async def test_a_file_that_is_locked_at_the_start_is_an_outage_too(path: Path) -
             SqliteStore(path, name="job", timeout=0.01)
 
 
-async def test_a_database_that_has_a_lease_of_its_own_is_refused(path: Path) -> None:
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE VIEW lease AS SELECT 1",
+        "CREATE TABLE lease (name TEXT, until REAL)",
+        "CREATE TABLE counter (one INTEGER)",
+    ],
+)
+async def test_a_database_that_has_a_lease_of_its_own_is_refused(
+    path: Path, made: str
+) -> None:
     with other(path) as database:
-        database.execute("CREATE VIEW lease AS SELECT 1")
-        with pytest.raises(SettingsError, match="lease"):
-            SqliteStore(path, name="job", timeout=0.01)
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute(made)
+    before = path.read_bytes()
+    with pytest.raises(SettingsError, match="another program's"):
+        SqliteStore(path, name="job", timeout=0.01)
+    assert path.read_bytes() == before
 
 
 async def test_a_watch_that_cannot_read_is_blind_until_it_can(
