@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
+from _socket import AF_UNIX, SOCK_SEQPACKET, socket, socketpair  # half of socket's size
 
 from k8s_leader.guard.linux import die_with_parent
 
@@ -73,7 +73,7 @@ class Elector:
         self._pause = _FIRST_PAUSE
         self._started_at = 0.0
         self.pid: int | None = None
-        self.end: socket.socket | None = None
+        self.end: socket | None = None
         self.look_at = 0.0
 
     def start(self, *, now: float, environ: dict[str, str]) -> None:
@@ -83,16 +83,17 @@ class Elector:
         Raises:
             OSError: there is no memory, process or descriptor left for it.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
         guard = os.getpid()  # asked in the child, it could already be another's
-        with theirs:
-            try:
-                pid = os.fork()
-            except OSError:
-                ours.close()
-                raise
+        try:
+            pid = os.fork()
             if pid == 0:
                 self._exec(theirs.fileno(), environ, guard=guard)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         ours.setblocking(False)
         self.pid, self.end, self._started_at = pid, ours, now
         self._asked, self.look_at = True, now + max(_START_PATIENCE, self._patience)

@@ -46,13 +46,6 @@ class DeadMan:
             except (OSError, AttributeError):
                 return
 
-    @property
-    def is_armed(self) -> bool:
-        """
-        Tell whether the kernel would kill a guard that is stopped now.
-        """
-        return self._timer is not None and self._at > 0.0
-
     def hold(self, *, kill_at: float, until: float, now: float) -> None:
         """
         Expect the guard to have killed at ``kill_at``, and to be alive after that.

@@ -110,6 +110,7 @@ def test_the_guard_imports_little_of_the_standard_library() -> None:
     """
     dear = {"typing", "dataclasses", "logging", "uuid", "inspect", "subprocess"}
     dear |= {"asyncio", "threading", "ssl", "http", "urllib", "importlib.metadata"}
+    dear |= {"socket", "selectors"}
     code = (
         f"import sys; sys.path.append({str(ROOT)!r});"
         "import k8s_leader.guard.supervisor; print(*sys.modules)"
