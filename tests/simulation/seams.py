@@ -141,6 +141,7 @@ def simulated() -> Iterator[None]:
             (elector_module, "open_cluster_side", _open_cluster_side),
             (elector_module, "GuardLink", _Link),
             (elector_module, "configure", _nothing),
+            (elector_module, "tie_of", _nothing),
             (duty_module, "bury", _bury),
             (duty_module, "os", no_machine),
             (workload_module, "os", no_machine),
