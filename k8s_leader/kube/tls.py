@@ -3,14 +3,14 @@ The TLS context for the API server, rebuilt when certificate files change.
 
 Guarantees: a changed CA or client certificate is in use within `CHECK_EVERY` seconds
 of requests, without dropping a connection; files that are missing, half written or
-malformed leave the old context in use. Private keys given as data never touch a disk
-on Linux. Verification is what Go does: chains may end in an intermediate certificate
-of the CA file, and extensions that only newer Pythons insist on are not required.
+malformed leave the old context in use, and a disk that hangs delays no request.
+Private keys given as data never touch a disk on Linux. Verification is what Go does:
+chains may end in an intermediate certificate of the CA file, and extensions that only
+newer Pythons insist on are not required.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from k8s_leader.clock import Clock
 from k8s_leader.errors import SettingsError
+from k8s_leader.kube.looking import Looking
 from k8s_leader.kube.tokens import Credential
 
 __all__ = ["CHECK_EVERY", "Pem", "Tls", "TlsFiles"]
@@ -109,9 +110,10 @@ class Tls:
         self._clock = clock
         self._stamp = files.stamp()
         self._refused: object = None
-        self._extra = Credential()
+        self._extra = self._wanted = Credential()
         self._context = _build(files, self._extra)
         self._checked_at = clock.now()
+        self._looking = Looking(self._check)
 
     async def current(self, credential: Credential) -> ssl.SSLContext:
         """
@@ -121,12 +123,12 @@ class Tls:
             credential: may bring a client certificate of its own (exec plugins).
         """
         due = self._clock.now() - self._checked_at >= CHECK_EVERY
-        same = (credential.certificate, credential.key) == (
-            self._extra.certificate,
-            self._extra.key,
-        )
-        if due or not same:
-            await asyncio.to_thread(self._check, credential)
+        same = _pair(credential) == _pair(self._extra)
+        self._wanted = credential
+        if not same:
+            await self._looking.through()
+        elif due:
+            await self._looking.briefly()
         return self._context
 
     def expire(self) -> None:
@@ -135,11 +137,14 @@ class Tls:
         """
         self._checked_at = float("-inf")
 
-    def _check(self, credential: Credential) -> None:
-        self._checked_at = self._clock.now()
-        stamp = self._files.stamp()
-        pair = (credential.certificate, credential.key)
-        if stamp == self._stamp and pair == (self._extra.certificate, self._extra.key):
+    def _check(self) -> None:
+        now, credential = self._clock.now(), self._wanted
+        self._take(credential)
+        self._checked_at = now
+
+    def _take(self, credential: Credential) -> None:
+        stamp, pair = self._files.stamp(), _pair(credential)
+        if stamp == self._stamp and pair == _pair(self._extra):
             return
         try:
             self._context = _build(self._files, credential)
@@ -150,6 +155,10 @@ class Tls:
             return
         _log.info("certificates changed: new connections use the new ones")
         self._stamp, self._extra, self._refused = stamp, credential, None
+
+
+def _pair(credential: Credential) -> tuple[str | None, str | None]:
+    return credential.certificate, credential.key
 
 
 def _build(files: TlsFiles, credential: Credential) -> ssl.SSLContext:

@@ -3,8 +3,9 @@ Where the Authorization header comes from, and how it stays fresh.
 
 Guarantees: a token file is read again when the header is older than `MAX_AGE` on the
 boot-time clock, and at once when the API server refused it; what cannot be read or is
-empty leaves the old token in use. Plugins run again before their credential expires,
-and after a refusal at most once in `PLUGIN_PAUSE`. No secret is ever logged.
+empty leaves the old token in use, and a disk that hangs delays no request. Plugins run
+again before their credential expires, and after a refusal at most once in
+`PLUGIN_PAUSE`. No secret is ever logged.
 Not guaranteed: that the API server likes the token.
 """
 
@@ -27,6 +28,7 @@ from typing import Any, Protocol
 from k8s_leader.clock import Clock
 from k8s_leader.errors import InWords, SettingsError
 from k8s_leader.kube import lean
+from k8s_leader.kube.looking import Looking
 
 __all__ = [
     "MAX_AGE",
@@ -169,28 +171,34 @@ class FileToken:
                 fix="mount a service account token there, or correct the path",
             ) from None
         self._read_at = clock.now()
+        self._looking = Looking(self._read)
 
     async def current(self) -> Credential:
         """
         Return the token, read again when it is `MAX_AGE` old.
+
+        While the disk does not answer the old token stays in use.
         """
         if self._clock.now() - self._read_at >= MAX_AGE:
-            return await self.renewed()
+            await self._looking.briefly()
         return self._credential
 
     async def renewed(self) -> Credential:
         """
         Read the file now; keep the old token when that fails.
         """
-        self._read_at = self._clock.now()
+        await self._looking.through()
+        return self._credential
+
+    def _read(self) -> None:
+        now = self._clock.now()
         try:
-            text = await asyncio.to_thread(self._path.read_text, encoding="ascii")
-            self._credential = bearer(text)
+            self._credential = bearer(self._path.read_text(encoding="ascii"))
         except (OSError, ValueError) as error:
             self._complain(_reason(error))
         else:
             self._complained = False
-        return self._credential
+        self._read_at = now
 
     async def aclose(self) -> None:
         """
