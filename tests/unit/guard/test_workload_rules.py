@@ -489,6 +489,44 @@ def test_s5_what_this_user_may_not_kill_the_cgroup_does(
     assert bench.last("stuck")["pids"] == [7]
 
 
+def test_s9_what_stops_the_workload_is_done_before_it_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    A stderr that is a file on a slow disk delays a line, and may not delay a kill.
+    """
+    bench = Bench(monkeypatch)
+    done = bench.tree.done
+    say: Callable[..., None] = lambda _, line, **__: done.append(line)  # noqa: E731  # one word
+    monkeypatch.setattr(Log, "say", say)
+    bench.lead()
+    bench.workload.stop("asked", budget=1.0, now=bench.now)
+    bench.now += 1.0
+    bench.turn()
+    words = [line.split(" (")[0] for line in done]
+    assert words == [
+        *("the workload", "workload started: pid=7"),
+        *("SIGTERM", "SIGCONT", "workload stopping"),
+        *("kill", "workload killed"),
+    ]
+
+
+def test_what_a_command_left_behind_is_said_to_be_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch)
+    done = bench.tree.done
+    say: Callable[..., None] = lambda _, line, **__: done.append(line)  # noqa: E731  # one word
+    monkeypatch.setattr(Log, "say", say)
+    bench.lead()
+    bench.tree.left = True
+    bench.ends(0)
+    assert done[-2:] == [
+        "kill",
+        "workload killed (its command ended, this is what it left)",
+    ]
+
+
 def test_a_child_that_is_not_the_command_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
