@@ -38,7 +38,7 @@ LIMITS = {
 
 WARM_UP = 1 / 3
 _LENGTH = 8.0
-_PATIENCE = 30.0
+_PATIENCE = 90.0
 
 
 @dataclass(slots=True)

@@ -11,6 +11,8 @@ import threading
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from k8s_leader.errors import SettingsError
 from k8s_leader.settings import HttpAddress
@@ -297,3 +299,29 @@ def test_ten_thousand_connections_do_not_keep_a_probe_waiting(served: Served) ->
         for client in held:
             client.close()
     assert worst < 10, "a kubelet gives up after its own time-out, not ours"
+
+
+_words = st.sampled_from(
+    (
+        *(b"GET ", b"/livez", b"/status", b" HTTP/1.1", b"\r\n", b"Host: x", b": "),
+        *(b"%00", b"Transfer-Encoding: chunked", b"Content-Length: 5", b"\x00"),
+    )
+)
+
+
+@pytest.mark.slow
+@given(st.lists(_words | st.binary(max_size=8), max_size=14).map(b"".join))
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_no_bytes_keep_the_next_request_from_being_answered(
+    served: Served, data: bytes
+) -> None:
+    client = socket.create_connection(("127.0.0.1", served.port), timeout=20)
+    with client, contextlib.suppress(ConnectionError):
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        client.recv(65536)
+    assert ask(served.port, "/livez").status == 200
