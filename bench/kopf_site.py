@@ -28,9 +28,6 @@ T = TypeVar("T")
 WAYS = ("ours", "peering")
 PRIORITIES = {"a": 100, "b": 50}
 _PROGRAM = Path(__file__).with_name("kopf_operator.py")
-_WAITING = {"ours": "the leader is", "peering": "Pausing operations"}
-"""What a replica's log says once it stands by."""
-
 _PATIENCE = 150.0
 _PEERINGS = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -135,11 +132,18 @@ class KopfSite:
 
     def enter_and_wait(self, name: str) -> None:
         """
-        Start a replica that stands by.
+        Start the second replica, and wait until it stands by.
         """
         log = self.enter(name)
-        sign = _WAITING[self._way]
-        self._until(lambda: sign in log.read_text(), f"{name} stands by")
+
+        def waits() -> bool:
+            if self._way == "ours":
+                return "the leader is" in log.read_text()
+            # kopf starts paused and says nothing as long as it stays so.
+            found = self._lab.api.request("GET", f"{self._peerings}/operator")
+            return len(found.get("status") or {}) == len(PRIORITIES)
+
+        self._until(waits, f"{name} stands by")
 
     def end(self, name: str, number: int) -> None:
         """
@@ -208,8 +212,11 @@ class KopfSite:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def _peerings(self) -> str:
+        return f"/apis/kopf.dev/v1/namespaces/{self.namespace}/kopfpeerings"
+
     def _make_peering(self) -> None:
-        path = f"/apis/kopf.dev/v1/namespaces/{self.namespace}/kopfpeerings"
         body = {
             "apiVersion": "kopf.dev/v1",
             "kind": "KopfPeering",
@@ -218,7 +225,7 @@ class KopfSite:
 
         def made() -> bool:
             with contextlib.suppress(ApiError):  # not served yet
-                self._lab.api.request("POST", path, body)
+                self._lab.api.request("POST", self._peerings, body)
                 return True
             return False
 

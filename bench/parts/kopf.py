@@ -17,7 +17,7 @@ from bench.stage import boot_time
 
 __all__ = ["PART"]
 
-_LANES = 4
+_LANES = 8
 _LOOKS = 25
 _OBJECTS = 40
 _EVERY = 0.15
@@ -136,5 +136,5 @@ PART = Part(
         Row(key="beside", what="cut off: timers of both at once", goal=0.0, limit=0.0),
     ),
     measure=measure,
-    rounds=(12, 1),
+    rounds=(8, 1),
 )
