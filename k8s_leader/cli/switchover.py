@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from k8s_leader.app.lookout import View
 from k8s_leader.cli.arguments import UsageError
@@ -60,12 +61,34 @@ def switchover(argv: Sequence[str]) -> int:
         example=_EXAMPLE,
         codes=CODES_WITH_WAIT,
     )
-    parser.add_argument("--to", metavar="POD", help="a Pod's name, or an identity")
+    parser.add_argument(
+        "--to", metavar="POD", action=_Once, help="a Pod's name, or an identity"
+    )
     parser.add_argument(
         "--force", action="store_true", help="also to what is no known candidate"
     )
     add_wait(parser)
     return order(parser, argv, plan_switchover)
+
+
+class _Once(argparse.Action):
+    """
+    Refuses a second, other target instead of forgetting the first one.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        if before not in (None, values):
+            raise UsageError(
+                f"--to names two targets: {before!r} and {values!r}. Fix: name one"
+            )
+        setattr(namespace, self.dest, values)
 
 
 def plan_switchover(view: View, options: argparse.Namespace) -> Order:

@@ -133,6 +133,7 @@ def test_what_contradicts_the_case_is_refused_and_changes_nothing(
         (["switchover", "reports", "--to", "ghost"], "ghost is no candidate"),
         (["switchover", "reports", "--to", "a"], "a leads"),
         (["switchover", "reports"], "--to is missing"),
+        (["switchover", "reports", "--to", "b", "--to", "c"], "two targets: 'b'"),
         (["step-down", "nothing-of-this-name"], "there is no Lease"),
     ):
         assert main([*words, "--yes"]) in (65, 66, 78)
