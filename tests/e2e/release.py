@@ -61,7 +61,7 @@ class Release:
         self.folder.chmod(0o777)
         self._helm = helm
         repository, _, tag = image.rpartition(":")
-        path = f"{SHARED}/{namespace}"
+        self.path = path = f"{SHARED}/{namespace}"
         self._values: dict[str, Any] = {
             "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
             "command": ["/workload", "-folder", path],

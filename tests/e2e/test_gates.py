@@ -23,15 +23,37 @@ def copied(images: Images, workload: str) -> dict[str, object]:
     return {"image": {"repository": mine}, "gate": {"method": "copy", "image": image}}
 
 
+def leads_and_hands_over(release: Release) -> None:
+    before = release.await_leader()
+    release.kubectl("delete", "pod", before.pod, "--wait=false")
+    after = release.await_leader(after=before)
+    assert after.pod != before.pod
+
+
 @pytest.mark.parametrize("kind", ["scratch", "glibc", "musl"])
 def test_an_image_without_a_shell_is_gated_by_a_copied_tree(
     release: Release, images: Images, kind: str
 ) -> None:
     release.install(copied(images, getattr(images, kind)))
-    before = release.await_leader()
-    release.kubectl("delete", "pod", before.pod, "--wait=false")
-    after = release.await_leader(after=before)
-    assert after.pod != before.pod
+    leads_and_hands_over(release)
+
+
+def test_a_shell_that_is_busybox_is_gated_by_a_copied_tree(
+    release: Release, images: Images
+) -> None:
+    values = copied(images, images.busybox)
+    line = f'echo "starting"; exec /workload -folder {release.path}'
+    release.install({**values, "command": ["sh", "-c", line]})
+    leads_and_hands_over(release)
+
+
+@pytest.mark.parametrize("kind", ["on_musl", "on_busybox"])
+def test_an_image_of_any_kind_is_gated_once_it_is_the_base_of_ours(
+    release: Release, images: Images, kind: str
+) -> None:
+    repository, _, tag = getattr(images, kind).rpartition(":")
+    release.install({"image": {"repository": repository, "tag": tag}})
+    leads_and_hands_over(release)
 
 
 def test_a_restricted_namespace_takes_any_user(

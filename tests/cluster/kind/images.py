@@ -14,7 +14,7 @@ from tests.cluster.kind.debian import root_file_system
 from tests.cluster.kind.engine import Engine
 from tests.cluster.kind.shell import cache, digest_of, run
 
-__all__ = ["IMAGE", "TREE", "build_images", "debian_image"]
+__all__ = ["IMAGE", "TREE", "build_images", "build_on", "debian_image"]
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = "k8s-leader-test/image"
@@ -32,18 +32,38 @@ def build_images(engine: Engine) -> tuple[str, str]:
     On a private engine the base image is made from Debian packages, and the wheels
     come with the build's context, since nothing can be fetched inside the build.
     """
-    inputs = [ROOT / name for name in (*_CONTEXT, *_FOLDERS)]
-    digest = digest_of(*inputs, Path(__file__))
-    names = f"{IMAGE}:{digest}", f"{TREE}:{digest}"
-    if not all(engine.has_image(name) for name in names):
-        with tempfile.TemporaryDirectory() as scratch:
-            context = Path(scratch)
-            _stage(context, engine)
-            base = _base_arguments(engine)
-            for name, target in zip(names, ("image", "tree"), strict=True):
-                words = ("--target", target, "--tag", name, *base, context)
-                engine.docker("build", "--quiet", *words, timeout=1200)
+    names = f"{IMAGE}:{_digest()}", f"{TREE}:{_digest()}"
+    base = debian_image(engine)
+    for name, target in zip(names, ("image", "tree"), strict=True):
+        _build(engine, name, target=target, base=base)
     return names
+
+
+def build_on(engine: Engine, base: str) -> str:
+    """
+    Return the name of the image of this checkout on another base, built if new.
+    """
+    kind = base.rpartition(":")[0].rpartition("/")[2]
+    identity = engine.docker("images", "--quiet", base)
+    name = f"k8s-leader-test/on-{kind}:{digest_of(_digest(), identity)}"
+    _build(engine, name, target="image", base=base)
+    return name
+
+
+def _digest() -> str:
+    inputs = [ROOT / name for name in (*_CONTEXT, *_FOLDERS)]
+    return digest_of(*inputs, Path(__file__))
+
+
+def _build(engine: Engine, name: str, *, target: str, base: str) -> None:
+    if engine.has_image(name):
+        return
+    words = ["--target", target, "--tag", name, "--build-arg", f"BASE_IMAGE={base}"]
+    if engine.sealed:
+        words += ["--build-arg", f"BUILD_IMAGE={debian_image(engine)}"]
+    with tempfile.TemporaryDirectory() as context:
+        _stage(Path(context), engine)
+        engine.docker("build", "--quiet", *words, context, timeout=1200)
 
 
 def _stage(context: Path, engine: Engine) -> None:
@@ -62,17 +82,12 @@ def debian_image(engine: Engine) -> str:
     """
     if not engine.sealed:
         return "python:3.13-slim-trixie"
-    archive = root_file_system("python", "python3", "python3-pip", "binutils", "musl")
+    programs = ("python3", "python3-pip", "binutils", "musl", "busybox-static")
+    archive = root_file_system("python", *programs)
     name = f"k8s-leader-test/debian:{archive.stem}"
     if not engine.has_image(name):
         engine.docker("import", archive, name)
     return name
-
-
-def _base_arguments(engine: Engine) -> list[str]:
-    name = debian_image(engine)
-    words = ["--build-arg", f"BASE_IMAGE={name}"]
-    return [*words, "--build-arg", f"BUILD_IMAGE={name}"] if engine.sealed else words
 
 
 def _wheels() -> Path:
