@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.kind.cluster import SHARED, KindCluster
-from tests.cluster.kind.shell import run
+from tests.cluster.kind.shell import CommandError, run
 from tests.e2e.release import Release, eventually
 from tests.e2e.terms import Measured
 from tests.helpers.helm import HelmError
@@ -34,6 +34,49 @@ def test_a_drained_node_hands_over_at_once(
     gap = after.first - release.terms()[0].last
     assert gap < 3
     measured("node drained: workload's end to the next one's start", gap)
+
+
+def test_evictions_take_one_pod_at_a_time(release: Release) -> None:
+    release.install()
+    before = release.await_leader()
+    names = {pod["metadata"]["name"] for pod in release.pods()}
+    (standby,) = names - {before.pod}
+    evict(release, before.pod)
+    with pytest.raises(CommandError, match="disruption budget"):
+        evict(release, standby)
+    assert release.await_leader(after=before).pod == standby
+
+
+def evict(release: Release, pod: str) -> None:
+    """
+    Ask for it as a drain does.
+    """
+    meta = {"name": pod, "namespace": release.namespace}
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": meta}
+    path = f"/api/v1/namespaces/{release.namespace}/pods/{pod}/eviction"
+    words = ("create", f"--raw={path}", "--filename=-")
+    release.cluster.kubectl(*words, stdin=json.dumps(body))
+
+
+def test_without_its_rights_a_candidate_ends_and_says_what_to_add(
+    release: Release,
+) -> None:
+    release.install({"rbac": {"create": False}}, "--wait=hookOnly")
+
+    def ends() -> list[dict[str, Any]]:
+        states = [
+            one["lastState"] | one["state"]
+            for pod in release.pods()
+            for one in pod["status"].get("containerStatuses", [])
+        ]
+        return [state["terminated"] for state in states if "terminated" in state]
+
+    end = eventually(ends, what="a candidate that gave up")[0]
+    assert end["exitCode"] == 77
+    logs = ("logs", f"--selector={SELECTOR}", "--tail=-1")
+    advice = "Add this rule to the Role"
+    eventually(lambda: advice in release.kubectl(*logs), what="what to add")
+    assert not release.terms()
 
 
 def test_a_leader_cut_off_from_the_api_server_stops_before_the_next_one_runs(
