@@ -86,6 +86,7 @@ def test_a_leader_cut_off_from_the_api_server_stops_before_the_next_one_runs(
     before = release.await_leader()
     pod = where(release, before.pod)
     node, address = pod["spec"]["nodeName"], pod["status"]["podIP"]
+    # Not a NetworkPolicy: it would spare the connection that the leader has.
     rule = ("FORWARD", "-s", address, "-p", "tcp", "--dport", "6443", "-j", "DROP")
     cluster.on_node(node, "iptables", "-w", "-I", *rule)
     try:
@@ -107,7 +108,9 @@ def test_the_chart_s_own_test_finds_the_leader(release: Release) -> None:
 
 def test_the_leader_s_service_points_at_the_leader_alone(release: Release) -> None:
     ports = [{"name": "http", "port": 80, "targetPort": 8080}]
-    release.install({"service": {"leader": {"mode": "label", "ports": ports}}})
+    service = {"service": {"leader": {"mode": "label", "ports": ports}}}
+    # Enforced where the cluster's network knows policies: docs/e2e.md.
+    release.install({**service, "networkPolicy": {"enabled": True}})
     before = release.await_leader()
     eventually(lambda: served(release) == [before.pod], what="the leader behind it")
     release.kubectl("delete", "pod", before.pod, "--wait=false")
