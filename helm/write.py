@@ -143,6 +143,8 @@ def plain() -> dict[Path, str]:
             body["metadata"]["labels"].pop(name, None)
         if body["kind"] == "Deployment":
             without_namespace(body)
+        for subject in body.get("subjects", ()):
+            del subject["namespace"]  # that of the RoleBinding, whichever it is
         files[PLAIN / f"{body['kind'].lower()}.yaml"] = WRITTEN + dumped(body)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -211,10 +213,7 @@ def pod_patch(pod: dict[str, Any]) -> dict[str, Any]:
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "any"},
-        "spec": {
-            "replicas": 2,
-            "template": {"spec": {**spec, "volumes": volumes}},
-        },
+        "spec": {"template": {"spec": {**spec, "volumes": volumes}}},
     }
 
 

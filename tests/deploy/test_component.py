@@ -100,7 +100,6 @@ def test_three_lines_put_the_command_under_the_gate(tmp_path: Path) -> None:
     assert container["command"][:2] == ["/opt/k8s-leader/bin/k8s-leader", "run"]
     assert container["command"][-2:] == ["--", "/bin/reports"]
     assert container["args"] == ["--fast"]
-    assert only(objects, "Deployment")["spec"]["replicas"] == 2
 
 
 def test_the_program_accepts_the_flags_of_the_component(tmp_path: Path) -> None:
@@ -135,10 +134,20 @@ def test_everything_is_named_after_the_deployment_also_with_a_prefix(
 def test_the_first_rollout_is_a_recreate(tmp_path: Path) -> None:
     spec = only(built(tmp_path), "Deployment")["spec"]
     assert spec["strategy"] == {"type": "Recreate"}
+    # More of them would be ungated ones: the old ReplicaSet is scaled first.
+    assert "replicas" not in spec
     spec = only(
         built(tmp_path, more=f"{THREE_LINES}  - ../components/rolling\n"), "Deployment"
     )["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert spec["replicas"] == 2
+
+
+def test_the_account_is_looked_for_in_the_namespace_that_is_applied_to(
+    tmp_path: Path,
+) -> None:
+    (subject,) = only(built(tmp_path), "RoleBinding")["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": "reports"}
 
 
 def test_a_deployment_without_a_command_is_refused(tmp_path: Path) -> None:

@@ -228,6 +228,9 @@ def test_an_ungated_deployment_is_adopted_only_with_all_its_pods_replaced(
     api_server.request("PATCH", path, ungated, content_type=MERGE)
     with pytest.raises(HelmError, match="lease.changeFrom=ungated"):
         release("upgrade", image={"tag": "2"})
+    # The Deployment's controller scales the old Pods first, and then replaces them.
+    with pytest.raises(HelmError, match="Adopt with --set replicas=2"):
+        release("upgrade", replicas=3, lease={"changeFrom": "ungated"})
     release("upgrade", image={"tag": "2"}, lease={"changeFrom": "ungated"})
     assert strategy_of(api_server, namespace) == "Recreate"
 

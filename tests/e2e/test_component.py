@@ -49,8 +49,8 @@ def test_three_lines_adopt_a_deployment_and_then_it_rolls_in_one_move(
     # `await_leader` fails when two ever ran at once.
     with_components(tmp_path, release, images, "leader")
     adopted = release.await_leader(after=ungated)
-    assert len(release.pods()) == 2
     with_components(tmp_path, release, images, "leader", "rolling")
+    assert len(release.pods()) == 2
     assert release.await_leader().first == adopted.first
     release.kubectl("rollout", "restart", f"deployment/{release.lease}")
     release.kubectl("rollout", "status", f"deployment/{release.lease}")

@@ -164,9 +164,14 @@ def test_an_ungated_deployment_is_adopted_without_running_beside_the_leader(
     take = ("--take-ownership", "--force-conflicts")
     with pytest.raises(HelmError, match=r"lease\.changeFrom=ungated"):
         release.install({}, *take)
-    release.install({"lease": {"changeFrom": "ungated"}}, *take)
+    values = {"lease": {"changeFrom": "ungated"}}
+    with pytest.raises(HelmError, match=r"--set replicas=1"):
+        release.install(values, *take)
+    release.install({**values, "replicas": 1}, *take)
     after = release.await_leader(after=before)
     assert after.pod != before.pod
+    release.upgrade({"lease": {"changeFrom": ""}, "replicas": 2})
+    assert release.await_leader().token >= after.token
 
 
 def test_a_token_that_is_replaced_disturbs_nobody(

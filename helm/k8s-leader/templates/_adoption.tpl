@@ -24,6 +24,8 @@ Deployment {{ $name }} was not made by this release and has a container {{ .name
 Deployment {{ .metadata.name }} still has Pods that campaign on {{ $old }}, and this upgrade would start {{ $name }} on {{ $lease }} beside them: both could lead at once. Keep lease.name and lease.namespace, or stop the old one first: upgrade with replicas=0 and nothing else changed, and wait until its Pods are gone.
 {{- else if ne $.Values.lease.changeFrom $old }}
 This would move Deployment {{ $name }} from {{ ternary "no Lease at all" (printf "the Lease %s" $old) (eq $old "ungated") }} to the Lease {{ $lease }}, and Pods of both could lead at once. Keep lease.name and lease.namespace; or acknowledge it with --set lease.changeFrom={{ $old }}, which replaces all Pods at once (Recreate: the workload is down meanwhile); or stop the old Pods first: upgrade with replicas=0 and nothing else changed, and wait until they are gone (kubectl -n {{ $.Release.Namespace }} get pods -l app.kubernetes.io/instance={{ $.Release.Name }}).
+{{- else if and (eq $old "ungated") (gt (int (dig "replicas" 1 .spec)) 0) (lt (int (dig "replicas" 1 .spec)) (int $.Values.replicas)) }}
+Deployment {{ $name }} has {{ int (dig "replicas" 1 .spec) }} ungated Pods, and with replicas={{ int $.Values.replicas }} Kubernetes would start more of them before it replaces them. Adopt with --set replicas={{ int (dig "replicas" 1 .spec) }}, and raise it with the next upgrade.
 {{- end }}
 {{- end }}
 {{- end }}
