@@ -1,9 +1,9 @@
 """
 Draw docs/prometheus.svg: what Prometheus saw of leaders that stop, die and freeze.
 
-The numbers are kept by the test of it:
+The numbers are kept by the test of it, which then pauses between its acts:
 
-    STORY_FILE=story.json python -m pytest tests/integration/observed
+    STORY_FILE=story.json python -m pytest tests/integration/observed/test_prometheus.py
     python docs/draw_story.py story.json
 """
 
@@ -11,29 +11,47 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PICTURE = Path(__file__).with_name("prometheus.svg")
 PANELS = ("Leaders", "Candidates", "Who leads", "Grant left", "Fencing token")
-WIDTH, HEIGHT, LEFT, GAP = 720, 70, 150, 22
+WIDTH, HEIGHT, LEFT, GAP, ROW = 720, 60, 160, 24, 18
 LONGEST_STEP = 0.75
 """Seconds between two points of one line; more is a gap in what was scraped."""
-COLOURS = ("#0b6e4f", "#c1440e", "#2b59c3", "#8a5a00", "#7a3b8f", "#555555")
+COLOURS = {"": "#333333", "a": "#0b6e4f", "b": "#c1440e", "c": "#2b59c3"}
+"""Candidate → colour; all of them together are grey."""
 
 Points = list[tuple[float, float]]
 
 
-def lines(story: list[Any], title: str) -> list[Points]:
+@dataclass(frozen=True)
+class Scale:
     """
-    Return the lines of one panel.
+    Where an instant is drawn.
     """
-    found = []
-    for panel, _, series in story:
+
+    first: float
+    last: float
+
+    def x(self, at: float) -> float:
+        """
+        Return how far to the right.
+        """
+        return LEFT + WIDTH * (at - self.first) / (self.last - self.first)
+
+
+def lines(story: dict[str, Any], title: str) -> Iterator[tuple[str, Points]]:
+    """
+    Yield the lines of one panel: whose each is, and its points.
+    """
+    for panel, _, series in story["panels"]:
         if panel == title:
-            found += [[(at, float(value)) for at, value in s["values"]] for s in series]
-    return found
+            for one in series:
+                points = [(at, float(value)) for at, value in one["values"]]
+                yield one["metric"].get("pod", ""), points
 
 
 def runs(points: Points) -> Iterator[Points]:
@@ -49,52 +67,100 @@ def runs(points: Points) -> Iterator[Points]:
     yield piece
 
 
+def text(x: float, y: float, what: str, *, more: str = "") -> str:
+    """
+    Return the SVG of some words.
+    """
+    return f'<text x="{x:.1f}" y="{y:.1f}"{more}>{what}</text>'
+
+
 def panel(
-    title: str, drawn: list[Points], *, top: float, span: Points
+    title: str, drawn: list[tuple[str, Points]], *, top: float, scale: Scale
 ) -> Iterator[str]:
     """
-    Yield the SVG of one panel.
+    Yield the SVG of one panel; each point lasts until the next.
     """
-    (first, _), (last, _) = span
-    most = max((value for line in drawn for _, value in line), default=1.0) or 1.0
+    values = [value for _, points in drawn for _, value in points]
+    most = max(values)
+    least = min(values) - 1 if title == "Fencing token" else 0.0
     bottom = top + HEIGHT
-    yield f'<text x="8" y="{top + 14}" font-weight="bold">{title}</text>'
-    yield f'<text x="{LEFT - 6}" y="{top + 10}" text-anchor="end">{most:.3g}</text>'
-    yield f'<text x="{LEFT - 6}" y="{bottom}" text-anchor="end">0</text>'
+    yield text(8, top + 12, title, more=' font-weight="bold"')
+    for value, y in ((most, top + 10), (least, bottom)):
+        yield text(LEFT - 6, y, f"{value:.4g}", more=' text-anchor="end"')
     yield f'<path d="M{LEFT} {bottom}H{LEFT + WIDTH}" stroke="#bbb"/>'
-    for number, line in enumerate(drawn):
-        for piece in runs(line):
-            places = (
-                f"{LEFT + WIDTH * (at - first) / (last - first):.1f},"
-                f"{bottom - HEIGHT * value / most:.1f}"
+    for number, (pod, points) in enumerate(drawn):
+        for piece in runs(points):
+            base = bottom - 2 * (number % 3)  # or one line would hide another
+            steps = [
+                (scale.x(at), base - HEIGHT * (value - least) / (most - least))
                 for at, value in piece
-            )
-            colour = COLOURS[number % len(COLOURS)]
+            ]
+            path = f"M{steps[0][0]:.1f} {steps[0][1]:.1f}"
+            path += "".join(f"H{x:.1f}V{y:.1f}" for x, y in steps[1:])
             yield (
-                f'<polyline points="{" ".join(places)}" fill="none" '
-                f'stroke="{colour}" stroke-width="2"/>'
+                f'<path d="{path}" fill="none" stroke="{COLOURS[pod]}" '
+                f'stroke-width="2"/>'
             )
 
 
-def picture(story: list[Any]) -> Iterable[str]:
+def alerts(story: dict[str, Any], *, top: float, scale: Scale) -> Iterator[str]:
+    """
+    Yield a bar for each alert while it fired.
+    """
+    for number, series in enumerate(story["alerts"]):
+        y = top + number * ROW
+        name = series["metric"]["alertname"].removeprefix("K8sLeader")
+        yield text(8, y + 11, f"alert {name}", more=' font-weight="bold"')
+        for piece in runs([(at, float(value)) for at, value in series["values"]]):
+            x = scale.x(piece[0][0])
+            width = max(2.0, scale.x(piece[-1][0]) - x)
+            yield (
+                f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="12" '
+                f'fill="#c92a2a"/>'
+            )
+
+
+def acts(
+    story: dict[str, Any], *, top: float, bottom: float, scale: Scale
+) -> Iterator[str]:
+    """
+    Yield what was done to the candidates, and when.
+    """
+    for number, (at, what) in enumerate(story["acts"]):
+        x, y = scale.x(at), 14 + 14 * (number % 3)
+        yield (
+            f'<path d="M{x:.1f} {top}V{bottom}" stroke="#999" stroke-dasharray="2 3"/>'
+        )
+        yield text(x + 2, y, what, more=' font-size="11"')
+
+
+def picture(story: dict[str, Any]) -> Iterator[str]:
     """
     Yield the whole of the SVG.
     """
-    times = [float(at) for _, _, many in story for s in many for at, _ in s["values"]]
-    span = [(min(times), 0.0), (max(times), 0.0)]
-    height = len(PANELS) * (HEIGHT + GAP) + 40
+    times = [
+        at for _, _, many in story["panels"] for one in many for at, _ in one["values"]
+    ]
+    scale = Scale(float(min(times)), float(max(times)))
+    top = 60
+    end = top + len(PANELS) * (HEIGHT + GAP) + ROW * len(story["alerts"])
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 20} '
-        f'{height}" font-family="sans-serif" font-size="12">'
+        f'{end + 40}" font-family="sans-serif" font-size="12">'
     )
-    yield f'<rect width="100%" height="{height}" fill="white"/>'
+    yield f'<rect width="100%" height="{end + 40}" fill="white"/>'
+    for number, (pod, colour) in enumerate(list(COLOURS.items())[1:]):
+        yield text(
+            8 + 20 * number, 14, pod, more=f' fill="{colour}" font-weight="bold"'
+        )
+    yield from acts(story, top=46, bottom=end, scale=scale)
     for number, title in enumerate(PANELS):
-        top = 10 + number * (HEIGHT + GAP)
-        yield from panel(title, lines(story, title), top=top, span=span)
-    seconds = span[1][0] - span[0][0]
-    for mark in range(0, int(seconds) + 1, 10):
-        at = LEFT + WIDTH * mark / seconds
-        yield f'<text x="{at:.1f}" y="{height - 12}">{mark} s</text>'
+        y = top + number * (HEIGHT + GAP)
+        yield from panel(title, list(lines(story, title)), top=y, scale=scale)
+    y = top + len(PANELS) * (HEIGHT + GAP)
+    yield from alerts(story, top=y, scale=scale)
+    for mark in range(0, int(scale.last - scale.first) + 1, 10):
+        yield text(scale.x(scale.first + mark), end + 24, f"{mark} s")
     yield "</svg>"
 
 

@@ -100,6 +100,22 @@ class Prometheus:
             {"query": query, "start": str(start), "end": str(end), "step": "0.5"},
         )
 
+    def names(self) -> set[str]:
+        """
+        Return the names of all metrics that the candidates say to have.
+        """
+        answer = ask(self.port, "/api/v1/metadata")
+        assert answer.status == 200, answer.text
+        return set(json.loads(answer.body)["data"])
+
+    def scrape_errors(self) -> dict[str, str]:
+        """
+        Return why the last scrape of each candidate failed; empty: it did not.
+        """
+        answer = ask(self.port, "/api/v1/targets")
+        targets = json.loads(answer.body)["data"]["activeTargets"]
+        return {each["labels"]["pod"]: each["lastError"] for each in targets}
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> list[Series]:
         query = urllib.parse.urlencode(parameters)
         answer = ask(self.port, f"/api/v1/{path}?{query}")

@@ -20,6 +20,7 @@ import pytest
 
 from k8s_leader.election.orders import STEP_DOWN
 from k8s_leader.guard.descent import state
+from k8s_leader.observers.families import FAMILIES
 from tests.helpers.candidate import Candidate, Journal, wait_until
 from tests.helpers.http import free_port
 from tests.helpers.prometheus import Prometheus, quicker
@@ -36,6 +37,8 @@ pytestmark = [pytest.mark.kube, pytest.mark.slow]
 FILES = Path(__file__).resolve().parents[3] / "helm" / "k8s-leader" / "files"
 DASHBOARD: dict[str, Any] = json.loads((FILES / "dashboard.json").read_text())
 LEADERS = "sum(k8s_leader_is_leader)"
+KEEP = os.environ.get("STORY_FILE")
+"""Where to keep what was seen, for docs/draw_story.py."""
 
 
 @pytest.fixture
@@ -59,6 +62,15 @@ class Story(ExitStack[None]):
         self.site = site
         self.ports = ports
         self.running: dict[str, Candidate] = {}
+        self.acts: list[tuple[float, str]] = []
+
+    def act(self, what: str) -> None:
+        """
+        Note what is done now; for the picture of it, with a moment of quiet before.
+        """
+        if KEEP:
+            time.sleep(4.0)
+        self.acts.append((time.time(), what))
 
     def begin(self, name: str) -> Candidate:
         """
@@ -68,6 +80,16 @@ class Story(ExitStack[None]):
         one = self.site.candidate(f"{name}-{len(self.site.journal.tokens())}", *flags)
         self.running[name] = self.enter_context(one)
         return one
+
+    def told(self, seen: Prometheus) -> str:
+        """
+        Return what Prometheus and the candidates say, for a test that fails.
+        """
+        words = [f"scrapes: {seen.scrape_errors()}"]
+        for one in self.running.values():
+            last = "\n".join(one.text().splitlines()[-12:])
+            words.append(f"{one.name} runs: {one.is_running}\n{last}")
+        return "\n".join(words)
 
     def leader(self) -> Candidate:
         """
@@ -95,21 +117,28 @@ def test_alerts_and_dashboard_tell_what_happened(
             begin = time.time()
             for name in story.ports:
                 story.begin(name)
-            _settled(seen, candidates=3)
+            _settled(story, seen, candidates=3)
             _step_down(story)
-            _settled(seen, candidates=3)
+            _settled(story, seen, candidates=3)
             _stop_gracefully(story, seen)
             _kill(story, seen)
             _freeze(story, seen)
+            story.act("")  # what follows is not told
             end = time.time()
-        _each_panel_has_something_to_show(seen, begin, end)
+        panels = _panels(seen, begin, end)
+        assert [asked for *asked, series in panels if not series] == []
         fired = seen.range('ALERTS{alertstate="firing"}', start=begin, end=end)
+        scraped = seen.names()
+    if KEEP:
+        told = {"panels": panels, "alerts": fired, "acts": story.acts[:-1]}
+        Path(KEEP).write_text(json.dumps(told))
+    assert {_bare(family.name) for family in FAMILIES} <= {_bare(n) for n in scraped}
     names = {series["metric"]["alertname"] for series in fired}
     assert "K8sLeaderMultipleLeaders" not in names
     assert journal.most_at_once() == 1
 
 
-def _settled(seen: Prometheus, *, candidates: int) -> None:
+def _settled(story: Story, seen: Prometheus, *, candidates: int) -> None:
     """
     Wait until Prometheus sees one leader, all candidates, and nothing to alert of.
     """
@@ -121,7 +150,7 @@ def _settled(seen: Prometheus, *, candidates: int) -> None:
     wanted = (candidates, 1, set[str]())
     with contextlib.suppress(AssertionError):
         wait_until(lambda: found() == wanted, timeout=90.0)
-    assert found() == wanted
+    assert found() == wanted, story.told(seen)
 
 
 def _step_down(story: Story) -> None:
@@ -129,6 +158,7 @@ def _step_down(story: Story) -> None:
     Have the leader leave and live on: it can tell of its end at later scrapes.
     """
     leader, site = story.leader(), story.site
+    story.act("told to step down")
     site.api.request(
         "PATCH",
         site.api.lease_path(site.namespace, NAME),
@@ -139,9 +169,10 @@ def _step_down(story: Story) -> None:
 
 
 def _stop_gracefully(story: Story, seen: Prometheus) -> None:
+    story.act("stopped (SIGTERM)")
     before = time.time()
     story.leader().stop()
-    _settled(seen, candidates=2)
+    _settled(story, seen, candidates=2)
     fired = seen.range('ALERTS{alertstate="firing"}', start=before, end=time.time())
     alerts = {series["metric"]["alertname"] for series in fired}
     assert "K8sLeaderNoLeader" not in alerts  # a hand-over is no gap
@@ -149,21 +180,24 @@ def _stop_gracefully(story: Story, seen: Prometheus) -> None:
 
 def _kill(story: Story, seen: Prometheus) -> None:
     leader = story.leader()
+    story.act("killed")
     leader.send(signal.SIGKILL)
     wait_until(lambda: "K8sLeaderNoLeader" in seen.firing(), why="nobody leads")
     wait_until(lambda: "K8sLeaderNoLeader" not in seen.firing(), why="somebody leads")
     assert _number(seen.ask(LEADERS)) == 1
     wait_until(lambda: "K8sLeaderNoStandby" in seen.firing(), why="one is alone")
+    story.act("others started")
     for name, one in story.running.copy().items():
         if not one.is_running:
             story.begin(name)
-    _settled(seen, candidates=3)
+    _settled(story, seen, candidates=3)
 
 
 def _freeze(story: Story, seen: Prometheus) -> None:
     leader = story.leader()
     elector = leader.elector
     assert elector is not None
+    story.act("frozen")
     os.kill(elector, signal.SIGSTOP)
     leader.send(signal.SIGSTOP)
     wait_until(lambda: "K8sLeaderNoLeader" in seen.firing(), why="nobody answers")
@@ -173,6 +207,13 @@ def _freeze(story: Story, seen: Prometheus) -> None:
     assert with_it == 2  # what is frozen is not scraped
     os.kill(elector, signal.SIGCONT)
     wait_until(lambda: not state(elector), why="it buried the guard")
+
+
+def _bare(name: str) -> str:
+    """
+    Return the name without what OpenMetrics takes for a suffix of samples.
+    """
+    return name.removesuffix("_total").removesuffix("_info")
 
 
 def _number(found: list[dict[str, Any]]) -> float | None:
@@ -194,15 +235,13 @@ def _queries() -> Iterator[tuple[str, str]]:
             yield panel["title"], query
 
 
-def _each_panel_has_something_to_show(
+def _panels(
     seen: Prometheus, begin: float, end: float
-) -> None:
-    found = {
-        (title, query): seen.range(query, start=begin, end=end)
+) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """
+    Return what each query of each panel shows.
+    """
+    return [
+        (title, query, seen.range(query, start=begin, end=end))
         for title, query in _queries()
-    }
-    assert [asked for asked, series in found.items() if not series] == []
-    keep = os.environ.get("STORY_FILE")  # for docs/draw_story.py
-    if keep:
-        story = [[*asked, series] for asked, series in found.items()]
-        Path(keep).write_text(json.dumps(story))
+    ]
