@@ -124,18 +124,16 @@ class Visibility:
         self._retract = lambda: collector.remove(self._tally)
 
     def _make_pages(self) -> Pages:
-        from prometheus_client import CollectorRegistry
-
-        from k8s_leader.observers.metrics import build, export, render
+        from k8s_leader.observers.metrics import TallyCollector, answer, build
         from k8s_leader.web.pages import Pages
 
-        registry = CollectorRegistry()
-        export(self._tally, registry)
+        collector = TallyCollector()
+        collector.add(self._tally)
         return Pages(
             self._status,
             feed=self._feed,
             checks=self._checks,
-            render=lambda openmetrics: render(registry, openmetrics=openmetrics),
+            render=lambda openmetrics: answer(collector, openmetrics=openmetrics),
             version=build()[0],
             peers=self._peers,
         )

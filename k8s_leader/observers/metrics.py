@@ -26,9 +26,10 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from k8s_leader.observers.families import FAMILIES, Family
 from k8s_leader.observers.tally import Distribution, Labels, Report, Tally
+from k8s_leader.observers.text import Values, text
 from k8s_leader.release import installed_version
 
-__all__ = ["TallyCollector", "build", "export", "render"]
+__all__ = ["TallyCollector", "answer", "build", "export", "render"]
 
 _PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -78,12 +79,19 @@ class TallyCollector(Collector):
         """
         Yield every family as it is now.
         """
-        reports = [(tally, self._report(tally)) for tally in self._tallies]
-        for family in FAMILIES:
+        for family, values in self.families():
             metric = _empty(family)
-            for labels, value in _merged(family, reports).items():
+            for labels, value in values.items():
                 _add(metric, family, labels, value)
             yield metric
+
+    def families(self) -> Iterable[tuple[Family, Values]]:
+        """
+        Yield every family with its values as they are now.
+        """
+        reports = [(tally, self._report(tally)) for tally in self._tallies]
+        for family in FAMILIES:
+            yield family, _merged(family, reports)
 
     def _report(self, tally: Tally) -> Report:
         return {**tally.report(), "k8s_leader_build_info": self._build}
@@ -123,6 +131,18 @@ def render(registry: CollectorRegistry, *, openmetrics: bool) -> tuple[bytes, st
         body: bytes = openmetrics_exposition.generate_latest(registry)  # type: ignore[no-untyped-call]
         return body, _OPENMETRICS
     return exposition.generate_latest(registry), _PLAIN
+
+
+def answer(collector: TallyCollector, *, openmetrics: bool) -> tuple[bytes, str]:
+    """
+    Return what `render` would of a registry with this collector alone, and faster.
+
+    Args:
+        collector: whose metrics.
+        openmetrics: in OpenMetrics 1.0 instead of Prometheus' text format.
+    """
+    body = text(collector.families(), openmetrics=openmetrics)
+    return body, _OPENMETRICS if openmetrics else _PLAIN
 
 
 @cache

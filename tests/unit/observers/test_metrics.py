@@ -15,7 +15,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from k8s_leader.election.events import State
 from k8s_leader.observers.families import FAMILIES, LOSS_REASONS
-from k8s_leader.observers.metrics import export, render
+from k8s_leader.observers.metrics import TallyCollector, answer, export, render
 from k8s_leader.observers.port import (
     ClockJumped,
     HolderSeen,
@@ -28,9 +28,9 @@ from tests.helpers.notices import Story
 
 
 def scraped(story: Story, *, openmetrics: bool = False) -> str:
-    registry = CollectorRegistry()
-    export(story.tally, registry)
-    return render(registry, openmetrics=openmetrics)[0].decode()
+    collector = TallyCollector()
+    collector.add(story.tally)
+    return answer(collector, openmetrics=openmetrics)[0].decode()
 
 
 def busy() -> Story:
@@ -206,6 +206,17 @@ def test_every_metric_is_there_from_the_first_scrape_and_parses(
         for sample in family.samples:
             assert sample.name.startswith(("k8s_leader_", "leader_election_"))
             assert "_created" not in sample.name
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+@pytest.mark.parametrize("story", [Story(), busy()], ids=["fresh", "busy"])
+def test_a_scrape_is_byte_for_byte_what_prometheus_client_says(
+    story: Story, openmetrics: bool
+) -> None:
+    registry = CollectorRegistry()
+    collector = export(story.tally, registry)
+    said = answer(collector, openmetrics=openmetrics)
+    assert said == render(registry, openmetrics=openmetrics)
 
 
 def test_series_do_not_grow_with_history() -> None:

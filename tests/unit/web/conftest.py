@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from k8s_leader.observers.metrics import export, render
+from k8s_leader.observers.metrics import TallyCollector, answer
 from k8s_leader.settings import HttpAddress
 from k8s_leader.web.feed import Feed
 from k8s_leader.web.health import Check
@@ -44,16 +43,16 @@ def serve() -> Iterator[Serve]:
     ) -> Served:
         listening = listen(HttpAddress(port=0))
         port = listening.getsockname()[1]
-        story, registry, made = Story(), CollectorRegistry(), list[Pages]()
+        story, collector, made = Story(), TallyCollector(), list[Pages]()
         feed, checks = Feed(most=streams), dict[str, Check]()
-        export(story.tally, registry)
+        collector.add(story.tally)
 
         def make_pages() -> Pages:
             pages = Pages(
                 story.status,
                 feed=feed,
                 checks=checks,
-                render=lambda openmetrics: render(registry, openmetrics=openmetrics),
+                render=lambda openmetrics: answer(collector, openmetrics=openmetrics),
                 version="1.2.3",
                 peers=peers,
             )
