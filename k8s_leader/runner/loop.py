@@ -452,8 +452,8 @@ class ElectionLoop:
             holder=self.holder,
             term=None if held is None or held.term is None else held.term.transitions,
         )
-        if after in (State.STANDBY, State.STOPPED):
-            self._reason = ""
+        if after in (State.STANDBY, State.STOPPED, State.LEADING):
+            self._reason = ""  # what comes next has a reason of its own
         self.tell(changed)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:

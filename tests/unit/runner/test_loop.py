@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from k8s_leader.clock import SystemClock
+from k8s_leader.clock import Clock, SystemClock
 from k8s_leader.election import events as ev
 from k8s_leader.election.events import State
 from k8s_leader.election.grant import Grant
@@ -44,6 +44,7 @@ from k8s_leader.observers.port import (
     StateChanged,
 )
 from k8s_leader.runner.loop import ElectionLoop
+from k8s_leader.testing.clock import FakeClock
 
 TIMING = Timing.derive(60.0, renew_every=0.01, retry_period=0.01, request_timeout=5.0)
 HELD = Held(token=7, term=None)
@@ -107,7 +108,7 @@ class Candidacy:
     A loop, the workload that it commands, and the observer that it tells.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.lease = Lease()
         self.commands: list[str] = []
         self.notices: list[Notice] = []
@@ -116,7 +117,7 @@ class Candidacy:
         self.loop = ElectionLoop(
             manager=self.lease,
             workload=self,
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             timing=lambda: TIMING,
             observers=(self,),
         )
@@ -141,6 +142,13 @@ class Candidacy:
             while not what():
                 self.changed.clear()
                 await self.changed.wait()
+
+    def reason(self, state: State) -> str:
+        """
+        Return why a state was entered.
+        """
+        changes = (n for n in self.notices if isinstance(n, StateChanged))
+        return next(n.reason for n in changes if n.after is state)
 
     @property
     def states(self) -> list[State]:
@@ -211,6 +219,20 @@ async def test_s3_a_renewal_that_shows_another_holder_kills_without_grace(
     assert candidacy.commands[:2] == ["start", "stop stolen 0"]
     assert "release" not in candidacy.lease.asked[:3]
     assert candidacy.loop.holder in {"b_1", "a_1"}  # it may have come back meanwhile
+
+
+async def test_each_change_is_told_with_its_own_reason() -> None:
+    clock = FakeClock()
+    candidacy = Candidacy(clock)
+    async with candidacy.running():
+        await candidacy.until(lambda: State.LEADING in candidacy.states)
+        candidacy.lease.hang = asyncio.Event()
+        clock.advance(TIMING.renew_deadline)
+        candidacy.loop.report(ev.Tick())
+        await candidacy.until(lambda: State.LOSING in candidacy.states)
+        candidacy.lease.hang.set()
+    assert candidacy.reason(State.LEADING) == "acquired"
+    assert candidacy.reason(State.LOSING) == "deadline"
 
 
 async def test_s4_a_leader_that_is_asked_to_leave_renews_on_until_it_is_gone(
