@@ -29,6 +29,7 @@ from k8s_leader.clock import Clock
 from k8s_leader.errors import InWords, SettingsError
 from k8s_leader.kube import lean
 from k8s_leader.kube.looking import Looking
+from k8s_leader.kube.oidc import verified
 
 __all__ = [
     "MAX_AGE",
@@ -350,10 +351,11 @@ class AuthProviderToken(_PluginToken):
         self._user = copy.deepcopy(dict(user))
 
     async def _make(self) -> tuple[Credential, float]:
-        module = await asyncio.to_thread(lean.load, "config.kube_config")
+        module = verified(await asyncio.to_thread(lean.load, "config.kube_config"))
         loader = module.KubeConfigLoader(_one_user(self._user), config_base_path=None)
         found = SimpleNamespace(api_key={})
-        await loader.load_and_set(found)
+        async with asyncio.timeout(PLUGIN_TIMEOUT):
+            await loader.load_and_set(found)
         credential = Credential(authorization=found.api_key["BearerToken"].strip())
         return credential, self._clock.now() + MAX_AGE
 
