@@ -81,7 +81,9 @@ class _Pool:
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                keepalive_timeout=_IDLE, socket_factory=self._connect
+                limit=0,  # a watch holds its connection: many must not delay renewals
+                keepalive_timeout=_IDLE,
+                socket_factory=self._connect,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(_send_once,),

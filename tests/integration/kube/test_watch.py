@@ -364,3 +364,20 @@ async def test_a_cancelled_watch_leaves_no_connection(
         with pytest.raises(asyncio.CancelledError):
             await waiting
         await fake.until(lambda: fake.watchers == 0)
+
+
+async def test_many_watches_of_one_client_leave_room_for_requests(
+    fake: FakeKube, tmp_path: Path
+) -> None:
+    settings = KubeSettings(kubeconfig=fake.kubeconfig(tmp_path))
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connected(settings))
+        for _ in range(110):  # an HTTP client's pool is 100 connections by default
+            events = client.leases.watch("default", "a")
+            await stack.enter_async_context(contextlib.aclosing(events))
+            async with asyncio.timeout(30):
+                while (await anext(events)).kind != "connected":
+                    pass
+        assert fake.watchers == 110
+        async with asyncio.timeout(5):
+            assert await client.leases.get("default", "a", timeout=5)
