@@ -1,10 +1,10 @@
 """
 Draw docs/rollout.svg: who stood by and who worked during a rolling update.
 
-The instants are what the end-to-end test measured:
+The instants are what the end-to-end test measured, and the README says so:
 
-    ROLLOUT_FILE=docs/rollout.json make e2e ARGS='-k rolling_update'
-    python docs/draw_rollout.py
+    ROLLOUT_FILE=$PWD/docs/rollout.json make e2e ARGS='-k rolling_update'
+    make docs
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from generated import write_or_check
 
 MEASURED = Path(__file__).with_name("rollout.json")
 PICTURE = Path(__file__).with_name("rollout.svg")
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- rollout: make docs -->", "<!-- end of rollout -->"
 WIDTH, LEFT, LANE, TOP = 560, 150, 34, 30
 COLOURS = {"standby": "#c9d6e3", "leads": "#0b6e4f"}
 BEFORE = 1.0
@@ -84,12 +86,29 @@ def picture(runs: list[dict[str, Any]]) -> Iterator[str]:
     yield "</svg>"
 
 
+def told(readme: str, kept: dict[str, Any]) -> str:
+    """
+    Return the README with what was measured between its two marks.
+    """
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    gap = gap_of(kept["runs"]) * 1000
+    text = (
+        f"![A rolling update of two replicas: nobody works for {gap:.0f} ms]"
+        "(docs/rollout.svg)\n\n"
+        f"Measured on kind by `make e2e` on {kept['date']} at {kept['commit']} "
+        f"({kept['machine']['cores']} cores): a rolling update of two replicas.\n"
+    )
+    return f"{before}{BEGIN}\n{text}{END}{after}"
+
+
 def main() -> int:
     """
     Draw, or with ``--check`` compare; return the exit status.
     """
-    runs = json.loads(MEASURED.read_text())
-    return write_or_check(PICTURE, "\n".join(picture(runs)) + "\n")
+    kept = json.loads(MEASURED.read_text())
+    drawn = write_or_check(PICTURE, "\n".join(picture(kept["runs"])) + "\n")
+    return max(drawn, write_or_check(README, told(README.read_text(), kept)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Who runs, and when the next one does: the chart around an image built on ours.
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import pytest
 
 from tests.cluster.kind.cluster import KindCluster
 from tests.e2e.release import Release, eventually
-from tests.e2e.terms import LEASE, Measured, Term, boottime, read_terms
+from tests.e2e.rollout import keep, runs_of, the_one_move
+from tests.e2e.terms import LEASE, Measured, Term, boottime
 
 # The chart as it was before anything of its values or objects changed.
 FIRST_CHART = Path(__file__).parent / "k8s-leader-0.1.0-alpha.1.tgz"
@@ -114,7 +114,9 @@ def test_a_rolling_update_never_runs_two_versions(
     release.upgrade({"image": {"repository": "k8s-leader-test/second"}})
     gap = the_only_gap(release, before, old)
     measured("rolling update: without a workload, in its one move", gap)
-    write_rollout(release, old=old, began=began)
+    runs = runs_of(release, old=old, began=began)
+    the_one_move(runs)
+    keep(runs)
 
 
 def test_an_upgrade_of_values_and_timings_moves_once(
@@ -208,29 +210,6 @@ def the_only_gap(release: Release, before: Term, old: set[str]) -> float:
 def new_leader(release: Release, old: set[str]) -> bool:
     term = release.running()
     return term is not None and term.pod not in old
-
-
-def write_rollout(release: Release, *, old: set[str], began: float) -> None:
-    """
-    Write what docs/draw_rollout.py draws into the file that ROLLOUT_FILE names.
-    """
-    if "ROLLOUT_FILE" not in os.environ:
-        return
-    seen = {"standby": read_terms(release.folder / "standby")}
-    seen["leads"] = release.terms()
-    runs = [
-        {
-            "pod": term.pod,
-            "version": "old" if term.pod in old else "new",
-            "role": role,
-            "from": round(term.first - began, 3),
-            "to": round(term.last - began, 3),
-        }
-        for role, terms in seen.items()
-        for term in terms
-    ]
-    text = json.dumps(sorted(runs, key=lambda run: run["from"]), indent=1)
-    Path(os.environ["ROLLOUT_FILE"]).write_text(text + "\n")
 
 
 def kill_container(release: Release, pod: str) -> None:
