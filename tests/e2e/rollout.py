@@ -1,19 +1,18 @@
 """
 What a rolling update looked like: who stood by and who worked, old and new.
 
-docs/draw_rollout.py draws what is kept here; a rollout that is measured and the one
-that is drawn have to tell the same story.
+docs/draw_rollout.py draws what is kept here, in the cache, by each run that passes; a
+rollout that is measured and the one that is drawn have to tell the same story.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 from bench.machine import commit, machine
+from tests.cluster.kind.shell import cache
 from tests.e2e.release import Release
 from tests.e2e.terms import read_terms
 
@@ -21,8 +20,6 @@ __all__ = ["Run", "keep", "runs_of", "the_one_move"]
 
 Run = dict[str, Any]
 """Pod, version (old or new), role, and from when to when, in seconds of the upgrade."""
-
-_VARIABLE = "ROLLOUT_FILE"
 
 
 def runs_of(release: Release, *, old: set[str], began: float) -> list[Run]:
@@ -70,17 +67,16 @@ def the_one_move(runs: list[Run]) -> float:
 
 def keep(runs: list[Run]) -> None:
     """
-    Write it for docs/draw_rollout.py, into the file that ROLLOUT_FILE names.
+    Keep it for docs/draw_rollout.py.
     """
-    if _VARIABLE not in os.environ:
-        return
     kept = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commit(),
         "machine": machine(),
         "runs": runs,
     }
-    Path(os.environ[_VARIABLE]).write_text(json.dumps(kept, indent=1) + "\n")
+    file = cache("measured") / "rollout.json"
+    file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def _standbys(runs: list[Run], version: str) -> list[Run]:

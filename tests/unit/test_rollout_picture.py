@@ -12,18 +12,22 @@ from pathlib import Path
 from tests.e2e.rollout import the_one_move
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = json.loads((ROOT / "docs" / "rollout.json").read_text())
+MEASURED = ROOT / "docs" / "rollout.json"
 
 
 def test_picture_and_readme_are_drawn_from_the_measurement() -> None:
     script = ROOT / "docs" / "draw_rollout.py"
     done = subprocess.run([sys.executable, script, "--check"], check=False, cwd=ROOT)
     assert done.returncode == 0, "run: make docs"
-    assert "(docs/rollout.svg)" in (ROOT / "README.md").read_text()
 
 
-def test_the_rollout_that_is_drawn_moved_the_leadership_once() -> None:
-    gap = the_one_move(KEPT["runs"])
+def test_a_rollout_is_shown_only_if_it_was_measured_and_moved_once() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert ("(docs/rollout.svg)" in readme) == MEASURED.exists()
+    if not MEASURED.exists():
+        assert "it was not measured yet" in readme
+        return
+    gap = the_one_move(json.loads(MEASURED.read_text())["runs"])
     assert 0 < gap < 0.5
     picture = (ROOT / "docs" / "rollout.svg").read_text()
     assert f"nobody works for {gap * 1000:.0f} ms" in picture
