@@ -15,7 +15,7 @@ from typing import Any
 from k8s_leader.cli.arguments import Parser, UsageError, add_settings, parse_settings
 from k8s_leader.cli.run import check_runnable
 from k8s_leader.settings import SETTINGS, HttpAddress, LeaseName, Settings
-from k8s_leader.settings.parsers import command, duration, format_duration
+from k8s_leader.settings.parsers import command, duration, format_duration, pace
 from k8s_leader.settings.sources import did_you_mean
 
 __all__ = ["config", "shown_values"]
@@ -82,7 +82,7 @@ def _shown(parse: object, settings: Settings, name: str) -> Any:
     value = settings.value(name)
     if value is None:
         return "off" if name in {"termination-log", "http"} else None
-    if parse is duration:
+    if parse in (duration, pace):
         return format_duration(value)
     if parse is command:
         return shlex.join(value) or None

@@ -22,10 +22,14 @@ __all__ = [
     "exit_codes",
     "flat_text",
     "format_duration",
+    "pace",
     "path",
     "signal_map",
     "signal_number",
 ]
+
+SHORTEST = 0.1
+"""Seconds; an API server is shared, and answers in some milliseconds at best."""
 
 LONGEST = 365 * 86400.0
 _DURATION_TEXT = 64
@@ -74,6 +78,19 @@ def duration(text: str) -> float:
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if not (math.isfinite(seconds) and 0 < seconds <= LONGEST):
         raise ValueError(allowed)
+    return seconds
+
+
+def pace(text: str) -> float:
+    """
+    Return the seconds between two requests, or of one: no fewer than `SHORTEST`.
+
+    Raises:
+        ValueError: it is no duration, or would flood the store.
+    """
+    seconds = duration(text)
+    if seconds < SHORTEST:
+        raise ValueError("at least 100ms: more often floods the store")
     return seconds
 
 

@@ -10,6 +10,7 @@ a Service called ``k8s-leader`` must not change a setting.
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
 from k8s_leader.election.priority import HIGHEST, NEVER
 from k8s_leader.settings import names, parsers
@@ -44,12 +45,18 @@ TIMING_FIELDS = (
 
 
 def _time(
-    name: str, help_: str, *, default: str, limits: str, aliases: tuple[str, ...] = ()
+    name: str,
+    help_: str,
+    *,
+    default: str,
+    limits: str,
+    aliases: tuple[str, ...] = (),
+    parse: Callable[[str], float] = parsers.duration,
 ) -> Setting:
     return Setting(
         name=name,
         group="timing",
-        parse=parsers.duration,
+        parse=parse,
         help=help_,
         limits=limits,
         default_text=default,
@@ -204,20 +211,25 @@ _TIMING = (
         "renew-every",
         "How often the leader renews.",
         default="1/5 of lease-duration (3s)",
-        limits="Below acquire-every, so that three renewals fit before the deadline.",
+        limits="At least 100ms, and below acquire-every, so that three renewals fit "
+        "before the deadline.",
+        parse=parsers.pace,
     ),
     _time(
         "retry-period",
         "How soon a failed request is tried again.",
         default="2/15 of lease-duration, at most 10s (2s)",
-        limits="Below renew-deadline.",
+        limits="At least 100ms, and below renew-deadline.",
+        parse=parsers.pace,
         aliases=("--leader-elect-retry-period",),
     ),
     _time(
         "acquire-every",
         "How often a standby tries when nothing wakes it.",
         default="lease-duration (15s)",
-        limits="Above renew-every; a watch wakes standbys long before.",
+        limits="At least 100ms, and above renew-every; a watch wakes standbys long "
+        "before.",
+        parse=parsers.pace,
     ),
     _time(
         "kill-time",
@@ -243,7 +255,8 @@ _TIMING = (
         "request-timeout",
         "The bound of one request to the store.",
         default="1/5 of lease-duration, at most 10s (3s)",
-        limits="Below renew-deadline - renew-every.",
+        limits="At least 100ms, and below renew-deadline - renew-every.",
+        parse=parsers.pace,
     ),
 )
 

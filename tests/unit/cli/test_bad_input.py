@@ -42,6 +42,15 @@ def timing(flag: str, value: str, *also: str) -> Any:
         timing("--lease-duration", "5s", "--safety-margin"),
         timing("--renew-deadline", "15s", "--lease-duration"),
         timing("--kill-time", "4s", "--lease-duration"),
+        *(
+            timing(flag, "99ms", "at least 100ms")
+            for flag in (
+                "--renew-every",
+                "--retry-period",
+                "--acquire-every",
+                "--request-timeout",
+            )
+        ),
         timing("--renew-every", "7s", "--request-timeout"),
         timing("--acquire-every", "2s", "--renew-every"),
         timing("--retry-period", "10s", "--renew-deadline"),

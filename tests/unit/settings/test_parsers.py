@@ -174,3 +174,10 @@ def test_what_no_file_can_be_called_is_refused(text: str) -> None:
 )
 def test_a_duration_is_shown_as_people_write_it(seconds: float, text: str) -> None:
     assert parsers.format_duration(seconds) == text
+
+
+@pytest.mark.parametrize("text", ["99ms", "1us", "0.05", "0", "soon"])
+def test_a_pace_that_would_flood_the_store_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="at least 100ms|a time above 0"):
+        parsers.pace(text)
+    assert parsers.pace("100ms") == pytest.approx(0.1)
