@@ -17,6 +17,8 @@ from tests.e2e.terms import LEASE, Measured, Term, boottime
 
 # The chart as it was before anything of its values or objects changed.
 FIRST_CHART = Path(__file__).parent / "k8s-leader-0.1.0-alpha.1.tgz"
+# For moves that wait for no lease: a busy machine shall not add one of its own.
+PATIENT = {"timing": {"profile": "default"}}
 
 
 def stays(release: Release, *, seconds: float) -> None:
@@ -107,7 +109,7 @@ def test_a_lease_blanked_by_hand_stops_the_leader_at_once(
 def test_a_rolling_update_never_runs_two_versions(
     release: Release, measured: Measured
 ) -> None:
-    release.install({"standbyCommand": release.beside("standby")})
+    release.install({"standbyCommand": release.beside("standby"), **PATIENT})
     before = release.await_leader()
     old = {pod["metadata"]["name"] for pod in release.pods()}
     began = boottime()
@@ -137,7 +139,7 @@ def test_an_upgrade_of_values_and_timings_moves_once(
 def test_an_upgrade_from_the_first_chart_moves_once(
     release: Release, measured: Measured
 ) -> None:
-    release.install(chart=FIRST_CHART)
+    release.install(PATIENT, chart=FIRST_CHART)
     before = release.await_leader()
     old = {pod["metadata"]["name"] for pod in release.pods()}
     release.upgrade({"image": {"repository": "k8s-leader-test/second"}})
