@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from tests.simulation.quick import rarer_garbage
 from tests.simulation.run import Outcome, run_plan, shrink
 from tests.simulation.seams import simulated
 from tests.simulation.themes import make_plan
@@ -154,7 +155,7 @@ def _run_part(part: tuple[range, str | None]) -> Summary:
     logging.getLogger("k8s_leader").setLevel(logging.CRITICAL + 1)
     began = time.process_time()
     summary = Summary(first_seed=seeds.start)
-    with simulated():
+    with simulated(), rarer_garbage():
         for seed in seeds:
             summary.add(run_plan(make_plan(seed, theme=theme)))
     summary.cpu_seconds = time.process_time() - began

@@ -24,7 +24,7 @@ from k8s_leader.election.timing import Timing
 from k8s_leader.guard import workload as workload_module
 from k8s_leader.leases.recorded import RecordedLeaseManager
 from k8s_leader.observers import status as status_module
-from tests.simulation.quick import rarer_garbage, replace
+from tests.simulation.quick import replace
 
 __all__ = ["End", "Seat", "simulated"]
 
@@ -155,7 +155,6 @@ def simulated() -> Iterator[None]:
             (status_module, "replace", replace),
         ):
             stack.enter_context(patch.object(module, name, stand_in))
-        stack.enter_context(rarer_garbage())
         yield
 
 
