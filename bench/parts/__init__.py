@@ -9,6 +9,7 @@ from bench.parts import (
     idle,
     kind,
     kopf,
+    scale,
     scrape,
     showing,
     sigkill,
@@ -30,6 +31,7 @@ PARTS = {
         scrape.PART,
         showing.PART,
         starved.PART,
+        scale.PART,
         kopf.PART,
         kind.PART,
     )
