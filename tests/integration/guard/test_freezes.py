@@ -79,9 +79,9 @@ def test_s10_guard_elector_and_workload_frozen_at_once_never_come_back(
     guard = guarded(WRITE, flags=SHORT)
     elector, until = lead(guard)
     elector.answers = False
-    frozen_at = boot_time()
     for pid in (elector.pid, workload(guard), guard.pid):
         os.kill(pid, signal.SIGSTOP)
+    frozen_at = boot_time()
     assert guard.wait() == 137
     guard.await_no_survivors()
     os.kill(elector.pid, signal.SIGCONT)
