@@ -30,7 +30,7 @@ SHOWN = (
 
 ALSO = {
     "http.md": tuple(
-        ("scrape", key) for key in ("scrape", "answered", "moved", "jitter")
+        ("scrape", key) for key in ("scrape", "used", "answered", "moved", "jitter")
     )
     + tuple(
         ("showing", key)

@@ -47,10 +47,10 @@ def measure(lab: Lab) -> Samples:
     """
     Scrape a candidate with a long history, then a leader very often.
     """
-    return {"ours": {"scrape": _scrapes(lab.rounds), **_renewals(lab)}}
+    return {"ours": {**_scrapes(lab.rounds), **_renewals(lab)}}
 
 
-def _scrapes(rounds: int) -> list[float]:
+def _scrapes(rounds: int) -> dict[str, list[float]]:
     clock = SystemClock()
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
@@ -63,14 +63,22 @@ def _scrapes(rounds: int) -> list[float]:
     seen = Visibility(candidacy, clock=clock, listening=listening)
     try:
         _tell(seen, clock)
-        return [_after(_APART, port) for _ in range(rounds)]
+        scrapes = [_after(_APART, port) for _ in range(rounds)]
     finally:
         seen.close()
+    took, used = zip(*scrapes, strict=True)
+    return {"scrape": list(took), "used": list(used)}
 
 
-def _after(seconds: float, port: int) -> float:
+def _after(seconds: float, port: int) -> tuple[float, float]:
+    """
+    Scrape; return how long it took, and the processor's time in the server's thread.
+    """
     time.sleep(seconds)
-    return scrape(port)
+    all_before, own_before = time.process_time(), time.thread_time()
+    took = scrape(port)
+    own = time.thread_time() - own_before
+    return took, time.process_time() - all_before - own
 
 
 def _tell(seen: Visibility, clock: SystemClock) -> None:
@@ -152,6 +160,7 @@ PART = Part(
     f"are answered while {_PER_SECOND:,} scrapes a second are asked of it.",
     rows=(
         Row(key="scrape", what=f"scrape after {_TERMS:,} terms", goal=0.005),
+        Row(key="used", what="processor of such a scrape"),
         Row(key="answered", what="scrapes answered", unit="/s"),
         Row(key="moved", what="renewals later under scrapes by", goal=0.01),
         Row(key="jitter", what="the same without scrapes"),
