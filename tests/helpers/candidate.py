@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -256,10 +256,3 @@ class Candidate:
 def _children(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(word) for word in text.split()]
-
-
-def patched(body: dict[str, Any], **spec: object) -> dict[str, Any]:
-    """
-    Return a Lease with other values in its spec.
-    """
-    return {**body, "spec": {**body["spec"], **spec}}

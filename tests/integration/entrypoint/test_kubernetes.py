@@ -13,7 +13,6 @@ from tests.helpers.candidate import (
     Candidate,
     Journal,
     boot_time,
-    patched,
     wait_until,
 )
 from tests.helpers.cluster import LEASE_RULES
@@ -49,10 +48,16 @@ class Site:
             mode=mode,
         )
 
-    def edit(self, **spec: object) -> None:
-        body = self.lease()
-        path = self.api.lease_path(self.namespace, NAME)
-        self.api.request("PUT", path, patched(body, **spec))
+    def edit(self, *, labels: dict[str, str] | None = None, **spec: object) -> None:
+        """
+        Change the Lease as it is now: a renewal in between is no conflict.
+        """
+        self.api.request(
+            "PATCH",
+            self.api.lease_path(self.namespace, NAME),
+            {"spec": spec, "metadata": {"labels": labels or {}}},
+            content_type="application/merge-patch+json",
+        )
 
     def lease(self) -> dict[str, object]:
         body = self.api.lease(self.namespace, NAME)
@@ -85,9 +90,7 @@ def test_s8_an_edit_of_labels_is_no_loss(site: Site) -> None:
     journal = site.journal
     with site.candidate("a") as a:
         wait_until(journal.tokens)
-        body = site.lease()
-        body["metadata"]["labels"]["team"] = "x"  # type: ignore[index]  # plain JSON
-        site.api.request("PUT", site.api.lease_path(site.namespace, NAME), body)
+        site.edit(labels={"team": "x"})
         edited = boot_time()
         wait_until(lambda: journal.entries()[-1].at > edited + 5)  # past the grant
         a.stop()
