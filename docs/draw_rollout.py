@@ -80,7 +80,7 @@ def picture(runs: list[dict[str, Any]]) -> Iterator[str]:
     moved = next(run["from"] for run in seen[::-1] if run["role"] == "leads")
     yield f'<path d="M{x(moved):.1f} {TOP - 4}V{bottom}" stroke="#c1440e"/>'
     yield (
-        f'<text x="{x(moved):.1f}" y="{TOP - 10}" text-anchor="middle" '
+        f'<text x="{x(moved):.1f}" y="{TOP - 10}" text-anchor="end" '
         f'fill="#c1440e">nobody works for {gap_of(runs) * 1000:.0f} ms</text>'
     )
     for number, (role, colour) in enumerate(COLOURS.items()):

@@ -11,10 +11,12 @@ none, and descent alone has to do.
 from __future__ import annotations
 
 import os
+import time
 
 __all__ = ["Cgroup", "make_cgroup"]
 
 _PREFIX = "k8s-leader-"
+_NEW = 60.0
 
 
 class Cgroup:
@@ -33,12 +35,8 @@ class Cgroup:
         """
         Move this process into it; what it starts is born there.
         """
-        # Another guard may take a folder that nobody is in yet for an old one.
-        self._inside = self._move_in() or (_mkdir(self.path) and self._move_in())
+        self._inside = _write(f"{self.path}/cgroup.procs", "0")
         return self._inside
-
-    def _move_in(self) -> bool:
-        return _write(f"{self.path}/cgroup.procs", "0")
 
     def leave(self) -> None:
         """
@@ -53,12 +51,13 @@ class Cgroup:
         """
         _write(f"{self.path}/cgroup.kill", "1")
 
-    def remove(self) -> None:
+    def remove(self, *, older: float = float("-inf")) -> None:
         """
-        Remove it; one that is not empty yet stays.
+        Remove it if it is older (seconds); one that is not empty yet stays.
         """
         try:
-            os.rmdir(self.path)
+            if time.time() - os.stat(self.path).st_mtime > older:
+                os.rmdir(self.path)
         except OSError:
             return
 
@@ -67,7 +66,8 @@ def make_cgroup(name: str) -> Cgroup | None:
     """
     Make a cgroup below this process's own; ``None`` where that is not permitted.
 
-    Empty ones that killed guards left there are removed.
+    Empty ones that killed guards left there are removed, except new ones: their guards
+    may be about to move in.
     """
     try:
         parent = _own_folder()
@@ -75,7 +75,7 @@ def make_cgroup(name: str) -> Cgroup | None:
             return None
         for old in os.listdir(parent):
             if old.startswith(_PREFIX):
-                Cgroup(os.path.join(parent, old)).remove()
+                Cgroup(os.path.join(parent, old)).remove(older=_NEW)
     except OSError:
         return None
     made = Cgroup(os.path.join(parent, _PREFIX + name))

@@ -72,7 +72,9 @@ async def test_the_record_survives_a_writer_that_is_killed(tmp_path: Path) -> No
         for _ in range(20 + 7 * round_):
             last = int(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
-        rest = process.communicate(timeout=30)[0].splitlines(keepends=True)
+        # By the reader that has read ahead: communicate() would miss what it holds.
+        rest = process.stdout.read().splitlines(keepends=True)
+        process.communicate(timeout=30)
         last = max([last, *(int(line) for line in rest if line.endswith("\n"))])
         stored = await store.read()
         assert stored is not None

@@ -81,7 +81,9 @@ def test_what_the_elector_finds_wrong_is_one_message_and_nothing_is_run(
         )
     said = {name: each.communicate(timeout=100)[0] for name, each in started.items()}
     for name, (_, wanted) in WRONG.items():
-        text = said[name]
+        # Without a cgroup the guard may come to say so before its elector has loaded.
+        lines = said[name].splitlines(keepends=True)
+        text = "".join(line for line in lines if " INFO " not in line)
         assert started[name].returncode == 78, text
         assert text.startswith("k8s-leader: error: "), text
         assert text.count("\n") == 1, text

@@ -217,26 +217,15 @@ def test_what_killed_guards_left_is_removed_and_nothing_else(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: True)
-    for name in ("k8s-leader-old", "k8s-leader-used", "another"):
+    made = ("k8s-leader-old", "k8s-leader-used", "k8s-leader-new", "another")
+    for name in made:
         (folders.point / name).mkdir()
+    for name in ("k8s-leader-old", "k8s-leader-used"):
+        os.utime(folders.point / name, (0, 0))
     (folders.point / "k8s-leader-used" / "one").touch()
     assert cgroup.make_cgroup("x") is not None
     left = {each.name for each in folders.point.iterdir()}
-    assert left == {"k8s-leader-used", "another", "k8s-leader-x"}
-
-
-def test_a_folder_that_another_guard_took_for_an_old_one_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = cgroup.Cgroup(str(tmp_path / "taken"))
-    mkdir = os.mkdir
-
-    def with_procs(path: str, mode: int) -> None:
-        mkdir(path, mode)
-        (tmp_path / "taken" / "cgroup.procs").touch()
-
-    monkeypatch.setattr(os, "mkdir", with_procs)
-    assert made.enter()
+    assert left == {*made, "k8s-leader-x"} - {"k8s-leader-old"}
 
 
 def test_a_cgroup_that_does_not_let_us_in_is_not_an_error(tmp_path: Path) -> None:
