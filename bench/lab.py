@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -46,6 +47,7 @@ class Lab:
         self.lifeline.add_folder(self.folder)
         self._stack = contextlib.ExitStack()
         self._api: ApiServer | None = None
+        self._starting = threading.Lock()
         self._namespace = ""
         self._random = random.Random(1)
         self._leases = 0
@@ -55,16 +57,20 @@ class Lab:
         """
         The API server, started when it is first asked for.
         """
-        if self._api is None:
-            PEERS.build(progress=self.say)
-            binary = CLUSTER.build(progress=self.say)
-            made = ApiServer(binary, audit=True, durable=True)
-            self._api = self._stack.enter_context(made)
-            self._namespace = self._api.create_namespace("bench")
-            # Without it no Pod is admitted; nobody else makes it here.
-            accounts = f"/api/v1/namespaces/{self._namespace}/serviceaccounts"
-            self._api.request("POST", accounts, {"metadata": {"name": "default"}})
+        with self._starting:  # electors that are measured together ask at once
+            if self._api is None:
+                self._api = self._start()
         return self._api
+
+    def _start(self) -> ApiServer:
+        PEERS.build(progress=self.say)
+        binary = CLUSTER.build(progress=self.say)
+        api = self._stack.enter_context(ApiServer(binary, audit=True, durable=True))
+        self._namespace = api.create_namespace("bench")
+        # Without it no Pod is admitted; nobody else makes it here.
+        accounts = f"/api/v1/namespaces/{self._namespace}/serviceaccounts"
+        api.request("POST", accounts, {"metadata": {"name": "default"}})
+        return api
 
     def stage(
         self, kind: Kind, *, options: tuple[str, ...] = (), with_pods: bool = False
@@ -77,9 +83,9 @@ class Lab:
             options: more flags of theirs.
             with_pods: whether each has a Pod to put its marks on.
         """
+        api = self.api
         self._leases += 1
         lease = f"{kind.name}-{self._leases}"
-        api = self.api
         return Stage(
             api,
             kind=kind,

@@ -17,7 +17,7 @@ import pytest
 from k8s_leader.election.record import Record, Stored
 from k8s_leader.errors import LeaseUnavailableError, SettingsError
 from k8s_leader.leases import filewatch, sqlite
-from k8s_leader.leases.port import Sighting
+from k8s_leader.leases.port import Sighting, closing
 from k8s_leader.leases.sqlite import SqliteStore, glance
 
 MOUNTS = """\
@@ -238,3 +238,35 @@ def test_a_network_file_system_is_refused_with_what_to_use(
     monkeypatch.setattr(sqlite, "_file_system", lambda _: "nfs4")
     with pytest.raises(SettingsError, match=r"nfs4.*Kubernetes Lease"):
         SqliteStore(path, name="job", timeout=0.01)
+
+
+async def test_a_file_that_the_system_does_not_open_is_a_settings_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    with pytest.raises(SettingsError, match="unable to open database file"):
+        await SqliteStore(path, name="job", timeout=0.01).read()
+
+
+class Counted:
+    """
+    An iterator of events that has nothing to close.
+    """
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> int:
+        self._next += 1
+        return self._next
+
+
+async def test_an_iterator_that_cannot_be_closed_is_lent_all_the_same() -> None:
+    async with closing(Counted()) as events:
+        assert await anext(events) == 1
