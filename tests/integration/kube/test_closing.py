@@ -7,31 +7,14 @@ from __future__ import annotations
 import contextlib
 import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from k8s_leader.errors import LeaseUnavailableError
-from k8s_leader.kube import KubeSettings, transport
+from k8s_leader.kube import KubeSettings
 from tests.helpers.fake_kube import FakeKube
 from tests.helpers.kube_tools import connected, server_context, write_kubeconfig
 from tests.helpers.tcp_proxy import TcpProxy
-
-
-@pytest.fixture
-def sockets(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
-    """
-    Every socket that a client makes.
-    """
-    made: list[socket.socket] = []
-    make = transport._socket
-
-    def remember(address: Any) -> socket.socket:
-        made.append(make(address))
-        return made[-1]
-
-    monkeypatch.setattr(transport, "_socket", remember)
-    return made
 
 
 def over_tls(path: Path, url: str) -> KubeSettings:

@@ -289,20 +289,12 @@ async def test_calls_share_one_connection_and_watches_use_another(
 
 
 async def test_sockets_notice_dead_peers(
-    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: FakeKube, tmp_path: Path, sockets: list[socket.socket]
 ) -> None:
-    made: list[socket.socket] = []
-    make = transport._socket
-
-    def remember(address: Any) -> socket.socket:
-        made.append(make(address))
-        return made[-1]
-
-    monkeypatch.setattr(transport, "_socket", remember)
     settings = KubeSettings(kubeconfig=fake.kubeconfig(tmp_path))
     async with connected(settings) as client:
         await read(client.leases)
-        (one,) = made
+        (one,) = sockets
         assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
         assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000

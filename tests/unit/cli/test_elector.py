@@ -4,14 +4,12 @@ What an elector loads at its start, which everybody waits for.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from k8s_leader.cli import main
+from tests.helpers.fresh import answer_of
 
 PROGRAM = """
 import gc, json, os, sys
@@ -31,15 +29,7 @@ print(json.dumps(result))
 
 
 def loaded(store: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(store=store)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return answer_of(PROGRAM.format(store=store))
 
 
 def test_an_elector_on_sqlite_loads_nothing_for_the_network() -> None:

@@ -4,14 +4,12 @@ What importing the API client costs, and that the user's own import stays whole.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from k8s_leader.kube import lean
+from tests.helpers.fresh import answer_of
 
 PROGRAM = """
 import json, sys
@@ -27,15 +25,7 @@ print(json.dumps({{"modules": found, "result": result}}))
 
 def run(before: str = "", after: str = "result = None") -> dict[str, Any]:
     program = PROGRAM.format(before=before, after=after)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return answer_of(program)
 
 
 def test_neither_models_nor_apis_nor_anything_else_of_it_is_imported() -> None:

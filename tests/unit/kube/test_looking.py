@@ -22,6 +22,17 @@ def hang(path: Path) -> None:
     os.mkfifo(path)
 
 
+def hanging_token(folder: Path) -> tuple[Path, ManualClock, FileToken]:
+    """
+    Return a token that was read once, and cannot be read again.
+    """
+    path, clock = folder / "token", ManualClock()
+    path.write_text("first")
+    token = FileToken(str(path), clock=clock, setting="token")
+    hang(path)
+    return path, clock, token
+
+
 def looking() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if t.name == "k8s-leader-files"]
 
@@ -39,10 +50,7 @@ async def answer(path: Path, text: str) -> None:
 async def test_a_hanging_disk_delays_no_request_and_its_token_is_used_later(
     tmp_path: Path,
 ) -> None:
-    path, clock = tmp_path / "token", ManualClock()
-    path.write_text("first")
-    token = FileToken(str(path), clock=clock, setting="token")
-    hang(path)
+    path, clock, token = hanging_token(tmp_path)
     for _ in range(3):
         clock.advance(61.0)
         async with asyncio.timeout(10):
@@ -55,10 +63,7 @@ async def test_a_hanging_disk_delays_no_request_and_its_token_is_used_later(
 async def test_a_refused_token_is_read_anew_also_after_a_look_that_hung(
     tmp_path: Path,
 ) -> None:
-    path, clock = tmp_path / "token", ManualClock()
-    path.write_text("first")
-    token = FileToken(str(path), clock=clock, setting="token")
-    hang(path)
+    path, clock, token = hanging_token(tmp_path)
     clock.advance(61.0)
     await token.current()
     with pytest.raises(TimeoutError):

@@ -1,0 +1,27 @@
+"""
+A Python of its own, for what depends on what was imported before.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+__all__ = ["answer_of"]
+
+
+def answer_of(program: str) -> dict[str, Any]:
+    """
+    Run a program in a new interpreter and return the JSON object that it prints.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
