@@ -8,7 +8,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,9 @@ from typing import Any
 from tests.chaos.history import Gap, History, Trouble, Verdict, check
 from tests.chaos.nemesis import FAULTS, OUTSIDE, PEER_FAULTS, Heal, Nemesis
 from tests.chaos.record import RecordWatch
-from tests.chaos.stage import LEASE, Stage
+from tests.chaos.stage import LEASE, Stage, staged
 from tests.helpers.candidate import boot_time
-from tests.helpers.cluster import ApiError, ApiServer
-from tests.helpers.go_build import CLUSTER
-from tests.helpers.lifeline import Lifeline
+from tests.helpers.cluster import ApiError
 
 __all__ = ["Run", "Settings", "run"]
 
@@ -184,20 +181,14 @@ def run(settings: Settings, *, say: Callable[[str], None] = print) -> Run:
     """
     Play one run and check its history.
     """
-    with ExitStack() as stack:
-        lifeline = stack.enter_context(Lifeline())
-        api = stack.enter_context(ApiServer(CLUSTER.build()))
-        stage = Stage(
-            api,
-            lifeline=lifeline,
-            folder=settings.folder,
-            lease_duration=settings.lease_duration,
-            candidates=settings.candidates,
-            client_go=settings.client_go,
-            asyncio_peers=settings.asyncio_peers,
-        )
-        stack.callback(stage.close)
-        watch = RecordWatch(api, stage.namespace, LEASE)
+    with staged(
+        folder=settings.folder,
+        lease_duration=settings.lease_duration,
+        candidates=settings.candidates,
+        client_go=settings.client_go,
+        asyncio_peers=settings.asyncio_peers,
+    ) as stage:
+        watch = RecordWatch(stage.api, stage.namespace, LEASE)
         play = _Play(stage, random.Random(settings.seed), _kinds(settings))
         play.until_work("the start")
         end = time.monotonic() + settings.seconds

@@ -10,20 +10,19 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.chaos.history import Beat
 from tests.helpers.candidate import boot_time
 from tests.helpers.cluster import LEASE_RULES, ApiServer
-from tests.helpers.go_build import PEERS
+from tests.helpers.go_build import CLUSTER, PEERS
+from tests.helpers.lifeline import Lifeline
 from tests.helpers.process import ManagedProcess
 from tests.helpers.tcp_proxy import TcpProxy
 
-if TYPE_CHECKING:
-    from tests.helpers.lifeline import Lifeline
-
-__all__ = ["LEASE", "Actor", "Log", "Stage"]
+__all__ = ["LEASE", "Actor", "Log", "Stage", "staged"]
 
 LEASE = "reports"
 _ROOT = Path(__file__).parents[2]
@@ -110,6 +109,32 @@ class Actor(ManagedProcess):
                     if b"\0elector\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
                         return pid
         return None
+
+
+@contextlib.contextmanager
+def staged(
+    *,
+    folder: Path,
+    lease_duration: float,
+    candidates: int,
+    client_go: int = 0,
+    asyncio_peers: int = 0,
+) -> Iterator[Stage]:
+    """
+    Lend a stage on an API server of its own.
+    """
+    with Lifeline() as lifeline, ApiServer(CLUSTER.build()) as api:
+        stage = Stage(
+            api,
+            lifeline=lifeline,
+            folder=folder,
+            lease_duration=lease_duration,
+            candidates=candidates,
+            client_go=client_go,
+            asyncio_peers=asyncio_peers,
+        )
+        with contextlib.closing(stage):
+            yield stage
 
 
 class Stage:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,8 @@ from typing import Any
 from bench.processes import descendants
 from k8s_leader.election.orders import STEP_DOWN
 from tests.chaos.history import History, check
-from tests.chaos.stage import LEASE, Stage
+from tests.chaos.stage import LEASE, Stage, staged
 from tests.helpers.candidate import boot_time
-from tests.helpers.cluster import ApiServer
-from tests.helpers.go_build import CLUSTER
-from tests.helpers.lifeline import Lifeline
 from tests.soak.readings import Reading, growth, read
 
 __all__ = ["LIMITS", "WARM_UP", "Soak", "judge", "soak"]
@@ -88,17 +84,7 @@ def soak(
     Hand over for so long, and judge.
     """
     result = Soak(candidates)
-    with ExitStack() as stack:
-        lifeline = stack.enter_context(Lifeline())
-        api = stack.enter_context(ApiServer(CLUSTER.build()))
-        stage = Stage(
-            api,
-            lifeline=lifeline,
-            folder=folder,
-            lease_duration=_LENGTH,
-            candidates=candidates,
-        )
-        stack.callback(stage.close)
+    with staged(folder=folder, lease_duration=_LENGTH, candidates=candidates) as stage:
         stage.keep()
         _until(lambda: stage.leader() is not None, "somebody leads")
         _until(lambda: all(actor.elector() for actor in stage.ours), "all have started")
