@@ -18,6 +18,7 @@ TITLES = {
     "client-go": "client-go",
     "asyncio": "kubernetes_asyncio",
     "peering": "kopf peering",
+    "floor": "no elector",
 }
 """Elector → its name, for people."""
 

@@ -114,7 +114,9 @@ def _summary(results: Mapping[str, Any], asked: Sequence[tuple[str, str]]) -> st
     ]
     if not rows:
         return "Nothing was measured yet.\n"
-    electors = [e for e in TITLES if any(e in found for _, _, found in rows)]
+    electors = [
+        e for e in TITLES if e != "floor" and any(e in found for _, _, found in rows)
+    ]
     lines = [_line("median / longest", *(TITLES[e] for e in electors))]
     lines.append(_line(*["---"] * (1 + len(electors))))
     for _, row, found in rows:

@@ -4,6 +4,8 @@ SIGKILL of all the leader's processes until the next workload runs.
 
 from __future__ import annotations
 
+import time
+
 from bench.candidates import Kind
 from bench.electors import Measured, each, lanes
 from bench.figures import Samples
@@ -15,6 +17,8 @@ __all__ = ["PART"]
 
 _NEXT = 90.0
 _LANES = 10
+_SEEN = 6.0
+"""Seconds in which a standby, started beside many, has seen its leader renew."""
 
 
 def measure(lab: Lab) -> Samples:
@@ -36,6 +40,7 @@ def _lane(lab: Lab, kind: Kind, rounds: int) -> Measured:
         lab.lead_and_stand_by(stage)
         leader, standby = "a", "b"
         for _ in range(rounds):
+            time.sleep(_SEEN)
             lab.settle()
             before = boot_time()
             stage.candidates[leader].kill()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 
+from bench import floor
 from bench.audit import Write, writes
 from bench.candidates import Kind
 from bench.electors import Measured, each, lanes
@@ -23,9 +24,11 @@ _LANES = {"ours": 1, "client-go": 4, "asyncio": 16}
 
 def measure(lab: Lab) -> Samples:
     """
-    Stop the leader of each elector again and again.
+    Stop the leader of each elector again and again; then the hops without any.
     """
-    return each(lab, lambda kind: _hand_overs(lab, kind))
+    found = each(lab, lambda kind: _hand_overs(lab, kind))
+    lab.say("  no elector")
+    return {**found, "floor": floor.measure(lab.api, rounds=lab.rounds)}
 
 
 def _hand_overs(lab: Lab, kind: Kind) -> Measured:
@@ -89,7 +92,8 @@ PART = Part(
     "the release, from there until it has answered the next candidate's acquiring "
     "write, and from SIGTERM until the first instruction of the next workload (a "
     "shell that writes a line to a pipe, the same for all; its start is part of it). "
-    "kubernetes_asyncio's elector never releases.",
+    "kubernetes_asyncio's elector never releases. The last column is the floor: one "
+    "process writes, watches and starts the same shell, without any elector.",
     rows=(
         Row(key="released", what="SIGTERM → released", goal=0.005, limit=0.05),
         Row(key="acquired", what="released → acquired", goal=0.004, limit=0.05),

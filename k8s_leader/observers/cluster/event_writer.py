@@ -28,6 +28,9 @@ _logger = logging.getLogger(__name__)
 _REASON = "LeaderElection"
 _QUEUE = 16
 _TRIES = 3
+_CALM = 0.1
+"""Seconds from a hand-over until its Events: its processors have better things to do."""
+
 _OVER = (State.STANDBY, State.STOPPED)
 
 
@@ -54,6 +57,7 @@ class EventWriter:
         clock: for the time of an Event.
         timeout: seconds for one request.
         pause: seconds before another try.
+        calm: seconds that writing waits after a hand-over.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class EventWriter:
         clock: Clock,
         timeout: float = 3.0,
         pause: float = 1.0,
+        calm: float = _CALM,
     ) -> None:
         self._sink = sink
         self._identity = identity
@@ -72,6 +77,8 @@ class EventWriter:
         self._clock = clock
         self._timeout = timeout
         self._pause = pause
+        self._calm = calm
+        self._not_before = 0.0
         self._queue: asyncio.Queue[Event] = asyncio.Queue(_QUEUE)
         self._in_term = False
         self._was_lost = False
@@ -104,6 +111,7 @@ class EventWriter:
         while True:
             event = await self._queue.get()
             try:
+                await asyncio.sleep(self._not_before - self._clock.now())
                 await self._write(event)
             finally:
                 self._queue.task_done()
@@ -116,6 +124,7 @@ class EventWriter:
             await self._queue.join()
 
     def _say(self, kind: Literal["Normal", "Warning"], what: str, why: str) -> None:
+        self._not_before = self._clock.now() + self._calm
         reason = f" ({why})" if why else ""
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.wall()))
         for about in self._about():

@@ -195,10 +195,17 @@ class FakeSink:
 
 
 @contextlib.asynccontextmanager
-async def writing(sink: FakeSink) -> AsyncIterator[EventWriter]:
+async def writing(
+    sink: FakeSink, *, calm: float = 0.0
+) -> AsyncIterator[EventWriter]:
     lease = ObjectRef(api_version="v1", kind="Lease", namespace="n", name="x", uid="u")
     writer = EventWriter(
-        sink, identity="a_1", about=lambda: [lease], clock=FakeClock(), pause=0.001
+        sink,
+        identity="a_1",
+        about=lambda: [lease],
+        clock=FakeClock(),
+        pause=0.001,
+        calm=calm,
     )
     task = asyncio.create_task(writer.run(), name="events")
     try:
@@ -206,6 +213,17 @@ async def writing(sink: FakeSink) -> AsyncIterator[EventWriter]:
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_events_wait_until_the_hand_over_is_done() -> None:
+    sink = FakeSink()
+    loop = asyncio.get_running_loop()
+    async with writing(sink, calm=0.02) as writer:
+        begun = loop.time()
+        writer.on_notice(changed(State.ACQUIRING, State.LEADING, "acquired"))
+        await writer.settle()
+    assert [event.message for event in sink.events] == ["a_1 became leader"]
+    assert loop.time() - begun >= 0.02
 
 
 async def test_events_tell_begin_and_end_of_a_term_with_the_reason() -> None:
