@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from k8s_leader.app.runtime import Runtime
-from k8s_leader.app.stores import LeaseChoice, LendClient, open_manager
+from k8s_leader.app.stores import LeaseChoice, Lender, open_manager
 from k8s_leader.clock import Clock
 from k8s_leader.election.priority import HIGHEST
 from k8s_leader.election.timing import Timing
@@ -103,8 +103,7 @@ def plan_manager(
         context=context,
         priority=priority,
     )
-    lend = None if runtime is None else runtime.client
-    return ManagerPlan(open=lambda: _stored(choice, identity, clock, timing, lend))
+    return ManagerPlan(open=lambda: _stored(choice, identity, clock, timing, runtime))
 
 
 def _name(lease: str | None, *, on_kubernetes: bool) -> LeaseName:
@@ -164,7 +163,7 @@ async def _stored(
     identity: str,
     clock: Clock,
     timing: Timing,
-    lend: LendClient | None,
+    lend: Lender | None,
 ) -> AsyncIterator[Opened]:
     async with open_manager(
         choice, identity=identity, clock=clock, timing=timing, lend=lend

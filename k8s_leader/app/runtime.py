@@ -10,9 +10,11 @@ import threading
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+from weakref import WeakValueDictionary
 
 from k8s_leader.clock import SystemClock
 from k8s_leader.errors import LeaderError
+from k8s_leader.leases.shared import SharedLease
 from k8s_leader.runner.term import call_in
 from k8s_leader.runner.thread import Main
 
@@ -49,6 +51,9 @@ class Runtime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stack = AsyncExitStack()
         self._client: asyncio.Task[KubeClient] | None = None
+        self._leases: WeakValueDictionary[tuple[str, str], SharedLease] = (
+            WeakValueDictionary()
+        )
         self._ready = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name="k8s-leader-runtime", daemon=True
@@ -75,6 +80,15 @@ class Runtime:
         if self._client is None:
             self._client = asyncio.create_task(self._connect(), name="connect")
         return await asyncio.shield(self._client)
+
+    def lease(self, namespace: str, name: str) -> SharedLease:
+        """
+        Return what all candidates of one Lease share; call it in the runtime's thread.
+        """
+        found = self._leases.get((namespace, name))
+        if found is None:
+            found = self._leases[namespace, name] = SharedLease()
+        return found
 
     async def _connect(self) -> KubeClient:
         from k8s_leader.kube import KubeClient, KubeSettings

@@ -5,10 +5,10 @@ From a store's name to a lease manager that is ready for use.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from k8s_leader.clock import Clock
 from k8s_leader.election.priority import HIGHEST, patience
@@ -19,13 +19,28 @@ from k8s_leader.leases.recorded import RecordedLeaseManager
 if TYPE_CHECKING:
     from k8s_leader.kube import KubeClient
     from k8s_leader.leases.kubernetes import Annotate
+    from k8s_leader.leases.shared import SharedLease
 
-__all__ = ["SQLITE_LEASE", "LeaseChoice", "LendClient", "OpenLease", "open_manager"]
+__all__ = ["SQLITE_LEASE", "LeaseChoice", "Lender", "OpenLease", "open_manager"]
 
 SQLITE_LEASE = "leader"
 """The name of the lease within its SQLite file."""
 
-LendClient = Callable[[], "Awaitable[KubeClient]"]
+
+class Lender(Protocol):
+    """
+    Lends what several candidates of one process use together.
+    """
+
+    async def client(self) -> KubeClient:
+        """
+        Return their connection.
+        """
+
+    def lease(self, namespace: str, name: str) -> SharedLease:
+        """
+        Return what the candidates of one lease share.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +93,7 @@ async def open_manager(
     clock: Clock,
     timing: Timing,
     annotate: Annotate | None = None,
-    lend: LendClient | None = None,
+    lend: Lender | None = None,
 ) -> AsyncIterator[OpenLease]:
     """
     Open the lease's store for the current event loop, and close it at the end.
@@ -89,7 +104,8 @@ async def open_manager(
         clock: boot-time and wall clock.
         timing: of the election.
         annotate: what is noted on a Lease for people, besides the record.
-        lend: lends a connection that others use, too; ``None``: one of its own.
+        lend: lends a connection that others use, too, and what candidates of one lease
+            share; ``None``: one of its own.
 
     Raises:
         SettingsError: credentials, kubeconfig or file cannot be used.
@@ -148,12 +164,12 @@ async def _open_sqlite(
 
 @asynccontextmanager
 async def _connection(
-    choice: LeaseChoice, clock: Clock, lend: LendClient | None
+    choice: LeaseChoice, clock: Clock, lend: Lender | None
 ) -> AsyncIterator[KubeClient]:
     from k8s_leader.kube import KubeClient, KubeSettings
 
     if lend is not None:
-        yield await lend()
+        yield await lend.client()
         return
     settings = KubeSettings(
         kubeconfig=choice.kubeconfig,
@@ -172,19 +188,21 @@ async def _open_kubernetes(
     timing: Timing,
     *,
     annotate: Annotate | None,
-    lend: LendClient | None,
+    lend: Lender | None,
 ) -> AsyncIterator[OpenLease]:
     from k8s_leader.leases.kubernetes import KubernetesStore, creation_command
 
     async with _connection(choice, clock, lend) as client:
         namespace = choice.namespace or client.namespace
-        store = KubernetesStore(
+        store: RecordStore = KubernetesStore(
             client.leases,
             namespace=namespace,
             name=choice.lease,
             timeout=timing.request_timeout,
             annotate=annotate,
         )
+        if lend is not None:
+            store = lend.lease(namespace, choice.lease).store(store)
         manager = _recorded(
             store,
             choice,

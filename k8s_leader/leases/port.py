@@ -178,11 +178,15 @@ class Sighting:
         stored: the state seen; ``None`` when the lease does not exist.
         version: the store's version of this very event; ``None`` if unknown.
         blind: the watch is broken: from here on nothing is seen, so poll.
+        superseded: newer ones are there already and follow at once.
+        checked: a read just confirmed that this is the newest state.
     """
 
     stored: Stored | None = None
     version: int | None = None
     blind: bool = False
+    superseded: bool = False
+    checked: bool = False
 
 
 class RecordStore(Protocol):

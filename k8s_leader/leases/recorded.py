@@ -119,6 +119,7 @@ class RecordedLeaseManager:
         self._lock = asyncio.Lock()
         self._watching = False
         self._told_version = 0  # of the latest event of the watch
+        self._untold: Observation | None = None  # before events that are superseded
         self._outdated = False  # a write of ours met a newer state, or no answer
         self._read_at = self._renewed_at = float("-inf")
         self._claims: deque[TermId] = deque(maxlen=_CLAIMS)
@@ -296,20 +297,28 @@ class RecordedLeaseManager:
         try:
             written = await self._write(over, record)
         except (LeaseConflictError, LeaseNotFoundError):
-            return self._lost_race()
+            return self._lost_race(over)
         self._saw(written)
         self._term = self._term_of(record, written.uid)
         self._token = mint_token(before, written)
         if isinstance(self._judge(), Lost):  # the watch was faster: gone already
             self._term = None
-            return self._lost_race()
+            return self._lost_race(written)
         _logger.debug("took the lease: %s", verdict.why)
         return Held(token=self._token, term=self._term)
 
-    def _lost_race(self) -> Refused:
+    def _lost_race(self, over: Stored | None) -> Refused:
         """
         Somebody wrote first; the watch will show who, otherwise the next try reads.
+
+        Where it was faster than the answer, what it showed is the reason, and hundreds
+        that lost need not read it once more.
         """
+        verdict = self._decide()
+        shown = over is not None and self._seen.highest_version > (over.version or 0)
+        if shown and self._watching and isinstance(verdict, Wait):
+            self._outdated = False
+            return self._refused(verdict)
         self._outdated = True
         return Refused(retry_at=self._clock.now() + POLL_EVERY / 4, why="lost the race")
 
@@ -433,14 +442,24 @@ class RecordedLeaseManager:
             return None if self._term else Sighted(holder=self.holder, try_now=True)
         if self._went_back(sighting.version):
             return await self._confirm()
-        if self._is_late(sighting):
+        is_late = self._is_late(sighting)
+        if is_late and self._untold is None:
             return None  # an echo, or a stalled watch: what is newer was seen already
-        if self._term is not None and sighting.stored is None:
+        if self._term is not None and sighting.stored is None and not is_late:
             return await self._confirm()  # deletion loses the term: ask the truth
-        before = self._seen
+        before = self._untold or self._seen
+        if not is_late:
+            self._take_in(sighting)
+        if sighting.superseded and self._term is None:
+            self._untold = before  # told of with what follows, and not acted on
+            return None
+        return self._changed(before)
+
+    def _take_in(self, sighting: Sighting) -> None:
         self._outdated = False
         self._saw(sighting.stored)
-        return self._changed(before)
+        if sighting.checked:
+            self._read_at = self._clock.now()
 
     def _is_late(self, sighting: Sighting) -> bool:
         version = sighting.version
@@ -460,7 +479,7 @@ class RecordedLeaseManager:
         Settle by a quorum read whether a strange event is the truth (S16).
         """
         async with self._lock:
-            before = self._seen
+            before = self._untold or self._seen
             try:
                 rolled_back = await self._read()
             except LeaseError:
@@ -470,6 +489,7 @@ class RecordedLeaseManager:
             return self._changed(before)
 
     def _changed(self, before: Observation) -> Change | None:
+        self._untold = None
         ordered = not before.shows_orders(self._seen.stored)
         if self._term is not None:
             told = Sighted(holder=self.holder, try_now=False) if ordered else None

@@ -17,6 +17,7 @@ from tests.helpers.fake_kube import FakeKube
 @pytest.fixture(
     params=[
         "memory",
+        "shared",
         "sqlite",
         "fake-kube",
         pytest.param("kube", marks=pytest.mark.kube),
@@ -30,6 +31,10 @@ async def backend(
     """
     if request.param == "memory":
         made = stores.memory()
+        yield made
+        await made.close()
+    elif request.param == "shared":
+        made = stores.shared()
         yield made
         await made.close()
     elif request.param == "sqlite":

@@ -20,10 +20,11 @@ from k8s_leader.leases.kubernetes import KubernetesStore
 from k8s_leader.leases.memory import MemoryLease, MemoryStore
 from k8s_leader.leases.port import RecordStore
 from k8s_leader.leases.recorded import RecordedLeaseManager
+from k8s_leader.leases.shared import SharedLease
 from k8s_leader.leases.sqlite import SqliteStore
 from k8s_leader.testing.clock import FakeClock
 
-__all__ = ["Backend", "MakeStore", "kubernetes", "memory", "sqlite"]
+__all__ = ["Backend", "MakeStore", "kubernetes", "memory", "shared", "sqlite"]
 
 DURATION = 15.0
 MakeStore = Callable[[], RecordStore]
@@ -85,6 +86,17 @@ def memory() -> Backend:
         lease.delete()
 
     return Backend(lambda: MemoryStore(lease), delete=delete)
+
+
+def shared() -> Backend:
+    """
+    Return a memory lease whose candidates share their watch and their requests.
+    """
+    alone = memory()
+    together = SharedLease()
+    made = Backend(lambda: together.store(alone.make()), delete=alone.delete)
+    made.store = alone.store  # what others write, they write from elsewhere
+    return made
 
 
 def sqlite(path: Path) -> Backend:

@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import gc
 import threading
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import k8s_leader
+from k8s_leader.election.orders import STEP_DOWN
 from tests.helpers.cluster import ApiServer
 from tests.helpers.fake_kube import FakeKube
 from tests.helpers.kube_tools import server_context, write_kubeconfig
@@ -76,6 +78,73 @@ async def test_leases_share_one_client_of_a_real_api_server(
     for name in "abc":
         found = api_server.request("GET", api_server.lease_path(namespace, name))
         assert found["spec"]["holderIdentity"] == ""
+
+
+class Crowd:
+    """
+    Candidates for one Lease in one runtime, and what they send.
+    """
+
+    def __init__(self, runtime: k8s_leader.Runtime, sent: Mapping[Any, int]) -> None:
+        self._runtime = runtime
+        self._sent = sent
+        self.terms: asyncio.Queue[k8s_leader.Term] = asyncio.Queue()
+
+    async def compete(self, lease: str, *, listening: asyncio.Barrier) -> None:
+        async with k8s_leader.campaign(lease=lease, runtime=self._runtime) as one:
+            await listening.wait()
+            async for term in one.terms():
+                async with term:
+                    self.terms.put_nowait(term)
+                    await term.lost
+
+    def sent(self, *verbs: str) -> int:
+        return sum(count for (verb, _), count in self._sent.items() if verb in verbs)
+
+
+@contextlib.asynccontextmanager
+async def crowd(config: str, lease: str, *, size: int) -> AsyncIterator[Crowd]:
+    async with k8s_leader.Runtime(kubeconfig=config) as runtime:
+        assert runtime._loop is not None
+        asked = asyncio.run_coroutine_threadsafe(runtime.client(), runtime._loop)
+        made = Crowd(runtime, (await asyncio.wrap_future(asked)).sent)
+        listening = asyncio.Barrier(size)
+        tasks = [
+            asyncio.create_task(made.compete(lease, listening=listening))
+            for _ in range(size)
+        ]
+        try:
+            yield made
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+@pytest.mark.kube
+async def test_fifty_candidates_of_one_lease_share_a_watch_and_write_little(
+    api_server: ApiServer, namespace: str
+) -> None:
+    config, lease = str(api_server.admin_kubeconfig), f"{namespace}/a"
+    async with crowd(config, lease, size=50) as all_, asyncio.timeout(60):
+        await all_.terms.get()
+        for _ in range(5):
+            before = all_.sent("update"), all_.sent("get", "list")
+            await asyncio.to_thread(step_down, api_server, namespace)
+            await all_.terms.get()
+            await asyncio.sleep(0.3)  # in which losers would ask for what they lost
+            # A renewal and a check of the watch may fall into it.
+            assert all_.sent("update") - before[0] <= 3
+            assert all_.sent("get", "list") - before[1] <= 2
+        assert all_.sent("watch", "list") == 2
+        assert all_.sent("create") == 1
+
+
+def step_down(api_server: ApiServer, namespace: str) -> None:
+    order = {"metadata": {"annotations": {STEP_DOWN: "true"}}}
+    path = api_server.lease_path(namespace, "a")
+    kind = "application/merge-patch+json"
+    api_server.request("PATCH", path, order, content_type=kind)
 
 
 async def test_a_runtime_without_access_says_so_and_ends(tmp_path: Path) -> None:

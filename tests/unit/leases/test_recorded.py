@@ -439,3 +439,72 @@ async def test_what_cannot_be_read_now_is_settled_by_what_comes_next(
     assert await anext(changes) == Lost(reason=LossReason.DELETED)
     assert unread == []
     await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_standby_acts_on_what_is_newest_only(world: World) -> None:
+    held = world.lease.write(None, Record(holder="x", duration=15.0))
+    changes = watched(world, seen(held))
+    assert await anext(changes) == Sighted(holder="x", try_now=True)
+    free = world.edit(holder="")
+    world.store.sightings.put_nowait(replace(seen(free), superseded=True))
+    world.store.sightings.put_nowait(seen(world.edit(holder="b")))
+    assert await anext(changes) == Sighted(holder="b", try_now=False)
+    assert world.manager.holder == "b"
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_what_a_superseded_event_brought_is_not_forgotten(world: World) -> None:
+    free = world.lease.write(None, Record())
+    late = replace(seen(free), version=(free.version or 0) - 1)
+    world.manager._told_version = -1
+    changes = watched(world, replace(seen(free), superseded=True), seen(free))
+    assert await anext(changes) == Sighted(holder="", try_now=True)
+    taken = world.edit(holder="b", duration=15.0)
+    world.store.sightings.put_nowait(replace(seen(taken), superseded=True))
+    world.store.sightings.put_nowait(late)  # the store went back: the truth is asked
+    assert await anext(changes) == Sighted(holder="b", try_now=False)
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_late_echo_does_not_swallow_what_was_superseded(world: World) -> None:
+    free = world.lease.write(None, Record())
+    changes = watched(world, replace(seen(free), superseded=True))
+    told = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0)
+    edited, newest = world.edit(token=1), world.edit(token=2)
+    world.manager._seen = world.manager._seen.observe(newest, at=world.clock.now())
+    world.store.sightings.put_nowait(seen(edited))
+    assert await told == Sighted(holder="", try_now=True)
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_s3_a_leader_acts_on_an_event_that_is_superseded(world: World) -> None:
+    await world.win()
+    stolen = world.edit(holder="thief", transitions=9)
+    back = world.edit(holder="a")
+    changes = watched(world, replace(seen(stolen), superseded=True), seen(back))
+    assert await anext(changes) == Lost(reason=LossReason.STOLEN, holder="thief")
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_lost_race_that_the_watch_explained_needs_no_reading(
+    world: World,
+) -> None:
+    free = world.lease.write(None, Record())
+    changes = watched(world, seen(free))
+    assert await anext(changes) == Sighted(holder="", try_now=True)
+    world.manager._read_at = world.clock.now()
+
+    async def lose(over: Stored, record: Record) -> Stored:
+        winner = world.edit(holder="b", duration=15.0)
+        world.store.sightings.put_nowait(seen(winner))
+        await anext(changes)
+        raise LeaseConflictError("b was faster")
+
+    world.store.replace = lose  # type: ignore[method-assign]  # a race
+    for _ in range(2):
+        refused = await world.manager.acquire(duration=15.0)
+        assert isinstance(refused, Refused)
+        assert (refused.why, refused.holder) == ("held", "b")
+    assert world.store.asked == []
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
