@@ -29,7 +29,7 @@ _REASON = "LeaderElection"
 _QUEUE = 16
 _TRIES = 3
 _CALM = 0.1
-"""Seconds from a hand-over until its Events: its processors have better things to do."""
+"""Seconds from a hand-over until its Events: processors have better things to do."""
 
 _OVER = (State.STANDBY, State.STOPPED)
 

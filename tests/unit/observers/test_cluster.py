@@ -195,9 +195,7 @@ class FakeSink:
 
 
 @contextlib.asynccontextmanager
-async def writing(
-    sink: FakeSink, *, calm: float = 0.0
-) -> AsyncIterator[EventWriter]:
+async def writing(sink: FakeSink, *, calm: float = 0.0) -> AsyncIterator[EventWriter]:
     lease = ObjectRef(api_version="v1", kind="Lease", namespace="n", name="x", uid="u")
     writer = EventWriter(
         sink,
