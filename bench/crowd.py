@@ -1,5 +1,5 @@
 """
-Many candidates in one process: ``python -m bench.crowd``; started by bench/parts/scale.
+Many candidates in one process: ``python -m bench.crowd``; started by bench/crowds.py.
 
 All of them share a thread and a client, as an application does that competes for many
 leases. A line is printed when all have entered, and for each term that begins.
@@ -22,7 +22,7 @@ _STARTS = 20
 
 def _say(event: str, **facts: object) -> None:
     at = time.clock_gettime(time.CLOCK_BOOTTIME)
-    sys.stdout.write(json.dumps({"event": event, "at": at, **facts}) + "\n")
+    sys.stdout.write(json.dumps({"event": event, "boot": at, **facts}) + "\n")
     sys.stdout.flush()
 
 
@@ -47,7 +47,9 @@ async def _crowd(given: argparse.Namespace) -> None:
             async with gate:
                 candidate = await stack.enter_async_context(
                     k8s_leader.campaign(
-                        lease=lease, runtime=runtime, identity=f"{given.name}-{number}"
+                        lease=lease,
+                        runtime=runtime,
+                        identity=f"{given.identity}-{number}",
                     )
                 )
             group.create_task(_lead(candidate, lease), name=f"lead-{number}")
@@ -66,7 +68,7 @@ def main() -> None:
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--leases", required=True, help="names, with commas")
     parser.add_argument("--candidates", type=int, required=True)
-    parser.add_argument("--name", required=True)
+    parser.add_argument("--identity", required=True)
     asyncio.run(_crowd(parser.parse_args()))
 
 

@@ -63,6 +63,8 @@ type options struct {
 	kubeconfig, namespace, name, identity string
 	lease, deadline, retry                time.Duration
 	release                               bool
+	candidates                            int
+	leases                                string
 	command                               []string
 }
 
@@ -76,6 +78,8 @@ func parse() options {
 	flag.DurationVar(&o.deadline, "renew-deadline", 10*time.Second, "RenewDeadline")
 	flag.DurationVar(&o.retry, "retry-period", 2*time.Second, "RetryPeriod")
 	flag.BoolVar(&o.release, "release-on-cancel", true, "ReleaseOnCancel")
+	flag.IntVar(&o.candidates, "candidates", 0, "so many in this process; they run no command")
+	flag.StringVar(&o.leases, "leases", "", "their Leases, with commas; each competes for one")
 	flag.Parse()
 	o.command = flag.Args()
 	return o
@@ -175,7 +179,11 @@ func main() {
 		r.stop()
 		cancel()
 	}()
-	err := elect(ctx, o, r)
+	run := func() error { return elect(ctx, o, r) }
+	if o.candidates > 0 {
+		run = func() error { return runCrowd(ctx, o) }
+	}
+	err := run()
 	r.stop()
 	if err != nil {
 		report(event{Event: "error", Identity: o.identity, Error: err.Error()})
