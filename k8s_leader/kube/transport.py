@@ -245,7 +245,7 @@ class Transport:
                     response = await self._send(request, fresh)
             yield response
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._failed(error, what=request.what) from error
+            raise self._failed(error, what=request.what) from _framelessly(error)
         finally:
             if response is not None:
                 response.release()
@@ -291,6 +291,21 @@ class Transport:
         return LeaseUnavailableError(
             f"{what}: {type(error).__name__.strip('_')}{detail}"
         )
+
+
+def _framelessly(error: Exception) -> Exception:
+    """
+    Return the error; it and what caused it no longer hold the frames they came from.
+
+    The frame in which a read fails holds the buffer of its connection, a quarter of a
+    MiB, and aiohttp's streams and errors hold each other. Each watch that was cut off
+    left that much garbage to the collector, which rarely looks that far back.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__
+    return error
 
 
 @contextlib.asynccontextmanager
