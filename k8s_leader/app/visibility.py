@@ -124,16 +124,16 @@ class Visibility:
         self._retract = lambda: collector.remove(self._tally)
 
     def _make_pages(self) -> Pages:
-        from k8s_leader.observers.metrics import TallyCollector, answer, build
+        from k8s_leader.observers.gathering import Gathering, answer, build
         from k8s_leader.web.pages import Pages
 
-        collector = TallyCollector()
-        collector.add(self._tally)
+        gathering = Gathering()
+        gathering.add(self._tally)
         return Pages(
             self._status,
             feed=self._feed,
             checks=self._checks,
-            render=lambda openmetrics: answer(collector, openmetrics=openmetrics),
+            render=lambda openmetrics: answer(gathering, openmetrics=openmetrics),
             version=build()[0],
             peers=self._peers,
         )

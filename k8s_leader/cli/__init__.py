@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from k8s_leader.cli.early import start_early
 from k8s_leader.errors import ExitCode, LeaderError
 
 __all__ = ["main"]
@@ -72,11 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: without the program's name; ``None``: of this process.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if argv[:1] == ["run"]:
+    words = list(sys.argv[1:] if argv is None else argv)
+    early = None
+    if words[:1] == ["run"]:
         _hold_signals()
+        if argv is None:  # this process is the program, and can become the guard
+            early = start_early(words[1:], os.environ)
     try:
-        return _command(argv)(argv[1:])
+        command = _command(words)
+        return command(words[1:]) if early is None else command(words[1:], early)
     except LeaderError as exc:
         return _failed(str(exc), exc.exit_code)
     except BrokenPipeError:
@@ -85,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + int(getattr(signal, "SIGPIPE", 13))
     except KeyboardInterrupt:
         return 128 + int(signal.SIGINT)
+    finally:
+        if early is not None:  # nothing came of it: this process is no guard
+            early.abandon()
 
 
 def _hold_signals() -> None:
@@ -106,14 +114,14 @@ def _failed(message: str, status: int) -> int:
     return int(status)
 
 
-def _command(argv: list[str]) -> Callable[[list[str]], int]:
+def _command(argv: list[str]) -> Callable[..., int]:
     name = argv[0] if argv else ""
     if name in {"help", "--help", "-h"}:
         return _help
     module = _MODULES.get(name) or _HIDDEN.get(name)
     if module is None:
         return _unknown(name)
-    found: Callable[[list[str]], int] = getattr(
+    found: Callable[..., int] = getattr(
         import_module(f"k8s_leader.cli.{module}"), module
     )
     return found

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from k8s_leader.cli.early import EarlyElector
 from k8s_leader.errors import ExitCode, LeaderError
 from k8s_leader.guard.environ import HANDED_TO_WORKLOAD
 from k8s_leader.settings.sources import CONFIG_VARIABLE
@@ -20,13 +21,17 @@ from k8s_leader.settings.table import SETTINGS
 __all__ = ["HANDED_TO_WORKLOAD", "become_command", "become_guard", "workload_environ"]
 
 
-def become_guard(config: Mapping[str, Any]) -> int:
+def become_guard(config: Mapping[str, Any], early: EarlyElector | None = None) -> int:
     """
     Replace this process by the guard; does not return unless that fails.
 
     The configuration travels in a memory file that the guard and the elector inherit:
     it appears neither in the list of processes nor on a disk. Blocked signals stay
     blocked, and pending, across the exec.
+
+    Args:
+        config: of the guard.
+        early: an elector that loads already; left alone when it loads the wrong store.
 
     Raises:
         LeaderError: this Python cannot be started again.
@@ -35,7 +40,13 @@ def become_guard(config: Mapping[str, Any]) -> int:
         raise LeaderError("Python does not know its own path; start it by its path")
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     guard = os.path.join(package, "guard", "__main__.py")
-    fd = os.memfd_create("k8s-leader-config", 0)  # flags 0: survives the exec
+    if early is not None and early.store != config["elector"]["store"]:
+        early.abandon()
+        early = None
+    if early is not None:
+        config, fd = {**config, "early": early.handed_on}, early.config_fd
+    else:
+        fd = os.memfd_create("k8s-leader-config", 0)  # flags 0: survives the exec
     data = json.dumps(config).encode()
     while data:
         data = data[os.write(fd, data) :]

@@ -7,11 +7,13 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
 
-from k8s_leader.cli.arguments import UsageError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["elector"]
 
@@ -24,7 +26,9 @@ def elector(argv: Sequence[str]) -> int:
     Read the configuration, then talk to the lease and to the guard.
 
     Args:
-        argv: the file descriptors of the configuration and of the guard's socket.
+        argv: the file descriptors of the configuration and of the guard's socket; and
+            the store, when ``run`` starts it early: then it loads what that needs, and
+            the configuration is there when the guard has said hello.
 
     Returns:
         The exit status that the guard judges by.
@@ -33,16 +37,43 @@ def elector(argv: Sequence[str]) -> int:
         UsageError: not started by a guard.
     """
     try:
-        config_fd, socket_fd = (int(word) for word in argv)
+        config_fd, socket_fd = (int(word) for word in argv[:2])
+        if argv[2:]:
+            _load(argv[2])
+            if not _is_called(socket_fd):
+                return 0
         config = _read(config_fd)
     except (ValueError, OSError) as exc:
+        from k8s_leader.cli.arguments import UsageError
+
         raise UsageError(
             "elector is started by the guard only. Fix: use `k8s-leader run`"
         ) from exc
     _configure_log(config)
-    _load(str(config.get("elector", {}).get("store")))
+    if not argv[2:]:
+        _load(str(config.get("elector", {}).get("store")))
     status: int = import_module("k8s_leader.app").run_elector(config, socket_fd)
     return int(status)
+
+
+def _is_called(socket_fd: int) -> bool:
+    """
+    Wait for the guard's first word, and leave it; false when there will be none.
+    """
+    from socket import MSG_PEEK, socket
+
+    from k8s_leader.guard.linux import die_with_parent
+
+    end = socket(fileno=socket_fd)
+    try:
+        called = bool(end.recv(1, MSG_PEEK))
+    except ConnectionError:
+        called = False
+    finally:
+        end.detach()
+    if called:  # as the guard does with one that it starts itself
+        die_with_parent(signal.SIGCONT)
+    return called
 
 
 def _load(store: str) -> None:

@@ -5,21 +5,18 @@ What the guard is told: plain JSON, made from valid settings.
 from __future__ import annotations
 
 import os
-import site
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from k8s_leader.cli.early import elector_argv
 from k8s_leader.settings import Settings, in_cluster
 
-__all__ = ["TERMINATION_LOG", "elector_argv", "guard_config"]
+__all__ = ["TERMINATION_LOG", "guard_config"]
 
 TERMINATION_LOG = "/dev/termination-log"
 STOP_COURTESY = 0.06
 """Just above the elector's own bound (runner/farewell.py), so that its word comes."""
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_ENTRY = "from k8s_leader.cli import main; sys.exit(main())"
 
 
 def guard_config(
@@ -102,23 +99,3 @@ def _termination_log(choice: str | None, environ: Mapping[str, str]) -> str | No
         return os.path.abspath(choice) if choice else None
     usable = in_cluster(environ) and os.path.exists(TERMINATION_LOG)
     return TERMINATION_LOG if usable else None
-
-
-def elector_argv() -> list[str]:
-    """
-    Return the command of the elector, without its two file descriptors.
-
-    It must find the same modules as this process, installed or not, and nothing that
-    merely lies in the workload's directory: isolated mode, and where that would not
-    find us (a checkout, PYTHONPATH, a user's site), our own list of folders.
-    """
-    plain = [sys.executable, "-I", "-m", "k8s_leader", "elector"]
-    folder = os.path.dirname(_PACKAGE)
-    # With PYTHONPATH our dependencies may lie elsewhere than in the environment.
-    if folder in site.getsitepackages() and not os.environ.get("PYTHONPATH"):
-        return plain
-    folders = [os.path.abspath(path) for path in sys.path if path]
-    if folder not in folders:
-        folders.append(folder)
-    code = f"import sys; sys.path[:] = {folders!r}; {_ENTRY}"
-    return [sys.executable, "-I", "-c", code, "elector"]

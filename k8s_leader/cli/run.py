@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from k8s_leader.cli.arguments import Parser, UsageError, add_settings, parse_settings
 from k8s_leader.cli.become import become_command, become_guard
+from k8s_leader.cli.early import EarlyElector
 from k8s_leader.cli.guard_config import guard_config
 from k8s_leader.errors import SettingsError
 from k8s_leader.settings import Settings
@@ -71,9 +72,13 @@ def parser() -> Parser:
     return made
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], early: EarlyElector | None = None) -> int:
     """
     Replace this process by the guard, or by the command itself when disabled.
+
+    Args:
+        argv: the words after ``run``.
+        early: an elector that loads already, for the guard.
 
     Raises:
         UsageError: the command line is wrong.
@@ -90,9 +95,11 @@ def run(argv: Sequence[str]) -> int:
             "as in k8s-leader run --lease NAME -- python worker.py"
         )
     if settings.election.disabled:
+        if early is not None:
+            early.abandon()
         return become_command(command, os.environ)
     check_runnable(settings, os.environ)
-    return become_guard(guard_config(settings, command, os.environ))
+    return become_guard(guard_config(settings, command, os.environ), early)
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:

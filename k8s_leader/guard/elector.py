@@ -94,8 +94,18 @@ class Elector:
             raise
         finally:
             theirs.close()
-        ours.setblocking(False)
-        self.pid, self.end, self._started_at = pid, ours, now
+        self._meet(pid, ours, now)
+
+    def adopt(self, pid: int, fd: int, *, now: float) -> None:
+        """
+        Take over one that `run` started before it became the guard.
+        """
+        os.set_inheritable(fd, False)
+        self._meet(pid, socket(fileno=fd), now)
+
+    def _meet(self, pid: int, end: socket, now: float) -> None:
+        end.setblocking(False)
+        self.pid, self.end, self._started_at = pid, end, now
         self._asked, self.look_at = True, now + max(_START_PATIENCE, self._patience)
 
     def watch(self, now: float) -> bool:

@@ -173,7 +173,10 @@ class Guard:
 
     def _start_elector(self) -> None:
         try:
-            self._elector.start(now=boot_time(), environ=self._environ)
+            if early := self._config.pop("early", None):  # `run` started the first one
+                self._elector.adopt(*early, now=boot_time())
+            else:
+                self._elector.start(now=boot_time(), environ=self._environ)
         except OSError as exc:  # no memory, no process left: the workload runs on
             self._log.say(f"the elector cannot be started: {exc}", level=40)
             self._elector.reaped(now=boot_time())

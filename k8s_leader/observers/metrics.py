@@ -7,9 +7,8 @@ no metric objects of its own, only what is counted elsewhere.
 
 from __future__ import annotations
 
-import platform
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
 from weakref import WeakKeyDictionary
 
@@ -25,14 +24,10 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from k8s_leader.observers.families import FAMILIES, Family
-from k8s_leader.observers.tally import Distribution, Labels, Report, Tally
-from k8s_leader.observers.text import Values, text
-from k8s_leader.release import installed_version
+from k8s_leader.observers.gathering import OPENMETRICS, PLAIN, Gathering
+from k8s_leader.observers.tally import Distribution, Labels, Tally
 
-__all__ = ["TallyCollector", "answer", "build", "export", "render"]
-
-_PLAIN = "text/plain; version=0.0.4; charset=utf-8"
-_OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+__all__ = ["TallyCollector", "export", "render"]
 
 _registering = threading.Lock()
 """Candidates begin in threads of their own, on one registry perhaps."""
@@ -45,28 +40,10 @@ _MAKE: dict[str, Callable[..., Metric]] = {
 }
 
 
-class TallyCollector(Collector):
+class TallyCollector(Gathering, Collector):
     """
     Renders tallies when it is asked; from any thread.
     """
-
-    def __init__(self) -> None:
-        self._tallies: tuple[Tally, ...] = ()
-        self._build: Mapping[Labels, float] = {build(): 1.0}
-
-    def add(self, tally: Tally) -> None:
-        """
-        Render this one, too.
-        """
-        self._tallies += (tally,)
-
-    def remove(self, tally: Tally) -> None:
-        """
-        Render this one no more: its candidate is over.
-        """
-        with _registering:
-            left = (other for other in self._tallies if other is not tally)
-            self._tallies = tuple(left)
 
     def describe(self) -> Iterable[Metric]:
         """
@@ -84,17 +61,6 @@ class TallyCollector(Collector):
             for labels, value in values.items():
                 _add(metric, family, labels, value)
             yield metric
-
-    def families(self) -> Iterable[tuple[Family, Values]]:
-        """
-        Yield every family with its values as they are now.
-        """
-        reports = [(tally, self._report(tally)) for tally in self._tallies]
-        for family in FAMILIES:
-            yield family, _merged(family, reports)
-
-    def _report(self, tally: Tally) -> Report:
-        return {**tally.report(), "k8s_leader_build_info": self._build}
 
 
 def export(tally: Tally, registry: CollectorRegistry) -> TallyCollector:
@@ -129,28 +95,8 @@ def render(registry: CollectorRegistry, *, openmetrics: bool) -> tuple[bytes, st
     """
     if openmetrics:
         body: bytes = openmetrics_exposition.generate_latest(registry)  # type: ignore[no-untyped-call]
-        return body, _OPENMETRICS
-    return exposition.generate_latest(registry), _PLAIN
-
-
-def answer(collector: TallyCollector, *, openmetrics: bool) -> tuple[bytes, str]:
-    """
-    Return what `render` would of a registry with this collector alone, and faster.
-
-    Args:
-        collector: whose metrics.
-        openmetrics: in OpenMetrics 1.0 instead of Prometheus' text format.
-    """
-    body = text(collector.families(), openmetrics=openmetrics)
-    return body, _OPENMETRICS if openmetrics else _PLAIN
-
-
-@cache
-def build() -> tuple[str, str]:
-    """
-    Return the version of k8s-leader and of Python.
-    """
-    return installed_version() or "unknown", platform.python_version()
+        return body, OPENMETRICS
+    return exposition.generate_latest(registry), PLAIN
 
 
 @cache
@@ -166,24 +112,6 @@ def _empty(family: Family) -> Metric:
     if family.kind == "info":  # prometheus_client adds the suffix itself
         name = name.removesuffix("_info")
     return _MAKE[family.kind](name, family.help, labels=family.label_names)
-
-
-def _merged(
-    family: Family, reports: Iterable[tuple[Tally, Report]]
-) -> dict[Labels, float | Distribution]:
-    """
-    Return the values by all labels; candidates of one lease: the greatest, or last.
-    """
-    merged: dict[Labels, float | Distribution] = {}
-    for tally, report in reports:
-        candidacy = tally.status.candidacy
-        common = () if family.is_foreign else (candidacy.lease, candidacy.namespace)
-        for own, value in report[family.name].items():
-            labels, other = (*common, *own), merged.get((*common, *own))
-            if isinstance(value, float | int) and isinstance(other, float | int):
-                value = max(value, other)  # noqa: PLW2901  # the greater of the two
-            merged[labels] = value
-    return merged
 
 
 def _add(

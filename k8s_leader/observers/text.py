@@ -8,9 +8,7 @@ judged at each scrape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-
-from prometheus_client.utils import floatToGoString
+from collections.abc import Iterable, Iterator, Mapping
 
 from k8s_leader.observers.families import Family
 from k8s_leader.observers.tally import Distribution, Labels
@@ -20,7 +18,9 @@ __all__ = ["Values", "text"]
 Values = Mapping[Labels, "float | Distribution"]
 """The values of one family by all of its labels."""
 
-_number: Callable[[float], str] = floatToGoString
+_WORDS = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}
+_LONGEST = 6
+"""Digits before the point; Go writes greater numbers with an exponent."""
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -65,6 +65,19 @@ def _histogram(
         yield f'{name}_bucket{{{before}le="{edge}"{after}}} {number}'
     yield f"{name}_count{_all(pairs)} {_number(found.counts[-1])}"
     yield f"{name}_sum{_all(pairs)} {_number(found.total)}"
+
+
+def _number(value: float) -> str:
+    """
+    Return a number as Go writes it.
+    """
+    written = repr(float(value))
+    whole, point, parts = written.partition(".")
+    if point and value > 0 and len(whole) > _LONGEST:
+        digits = (whole + parts).rstrip("0")
+        mantissa = f"{digits[0]}.{digits[1:]}".rstrip(".")
+        return f"{mantissa}e+{len(whole) - 1:02d}"
+    return _WORDS.get(written, written)
 
 
 def _all(pairs: list[tuple[str, str]]) -> str:

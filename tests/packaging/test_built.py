@@ -102,7 +102,7 @@ def test_every_module_can_be_imported(installed: Installed) -> None:
 def test_the_elector_of_an_installed_package_needs_no_folders(
     installed: Installed,
 ) -> None:
-    code = "from k8s_leader.cli import guard_config as g; print(*g.elector_argv()[1:])"
+    code = "from k8s_leader.cli import early; print(*early.elector_argv()[1:])"
     done = installed.run("python", "-c", code)
     assert done.stdout.strip() == "-I -m k8s_leader elector", done.stderr
 

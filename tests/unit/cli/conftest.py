@@ -32,7 +32,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """
     found: list[Any] = []
 
-    def guard(config: Any) -> int:
+    def guard(config: Any, _early: object) -> int:
         found.append(config)
         return 0
 

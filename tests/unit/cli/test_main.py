@@ -69,6 +69,7 @@ def test_a_checkout_that_is_not_installed_has_no_version(
         raise metadata.PackageNotFoundError
 
     monkeypatch.setattr(metadata, "version", missing)
+    monkeypatch.setattr(sys, "path", [])
     assert main(["version"]) == 0
     assert "not installed" in capsys.readouterr().out
 

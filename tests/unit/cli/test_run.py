@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from k8s_leader.cli import become, elector, guard_config, main
+from k8s_leader.cli import become, early, elector, guard_config, main
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import LeaderError
 from k8s_leader.settings import Settings
@@ -209,8 +209,8 @@ def test_an_installed_package_is_found_by_the_interpreter_itself(
 ) -> None:
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setattr("site.getsitepackages", lambda: [str(ROOT)])
-    monkeypatch.setattr(guard_config, "_PACKAGE", str(ROOT / "k8s_leader"))
-    argv = guard_config.elector_argv()
+    monkeypatch.setattr(early, "_PACKAGE", str(ROOT / "k8s_leader"))
+    argv = early.elector_argv()
     assert argv == [sys.executable, "-I", "-m", "k8s_leader", "elector"]
 
 
@@ -220,7 +220,7 @@ def test_a_checkout_is_found_from_anywhere(
     monkeypatch.setattr("site.getsitepackages", list)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(ROOT)])
     (tmp_path / "k8s_leader.py").write_text("raise SystemExit('the wrong module')")
-    argv = guard_config.elector_argv()
+    argv = early.elector_argv()
     done = subprocess.run(
         argv, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60
     )

@@ -10,12 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
+from prometheus_client.utils import floatToGoString
 
 from k8s_leader.election.events import State
 from k8s_leader.observers.families import FAMILIES, LOSS_REASONS
-from k8s_leader.observers.metrics import TallyCollector, answer, export, render
+from k8s_leader.observers.gathering import answer
+from k8s_leader.observers.metrics import TallyCollector, export, render
 from k8s_leader.observers.port import (
     ClockJumped,
     HolderSeen,
@@ -24,6 +28,7 @@ from k8s_leader.observers.port import (
     WorkloadStarted,
 )
 from k8s_leader.observers.tally import Distribution
+from k8s_leader.observers.text import _number
 from tests.helpers.notices import Story
 
 
@@ -281,3 +286,9 @@ def test_a_workloads_multiprocess_directory_gets_no_file_of_ours(
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@given(st.floats() | st.integers(-(10**9), 10**9).map(float))
+def test_numbers_are_written_as_prometheus_client_writes_them(value: float) -> None:
+    expected = floatToGoString(value)  # type: ignore[no-untyped-call]  # ships none
+    assert _number(value) == expected

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from k8s_leader.observers.metrics import TallyCollector, answer
+from k8s_leader.observers.gathering import Gathering, answer
 from k8s_leader.settings import HttpAddress
 from k8s_leader.web.feed import Feed
 from k8s_leader.web.health import Check
@@ -43,7 +43,7 @@ def serve() -> Iterator[Serve]:
     ) -> Served:
         listening = listen(HttpAddress(port=0))
         port = listening.getsockname()[1]
-        story, collector, made = Story(), TallyCollector(), list[Pages]()
+        story, collector, made = Story(), Gathering(), list[Pages]()
         feed, checks = Feed(most=streams), dict[str, Check]()
         collector.add(story.tally)
 
