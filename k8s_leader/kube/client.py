@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from k8s_leader.clock import Clock
 from k8s_leader.kube.access import Access, resolve
@@ -18,6 +18,12 @@ from k8s_leader.kube.transport import Transport
 from k8s_leader.kube.watch import WatchTiming
 
 __all__ = ["KubeClient"]
+
+_CALLS: Final = 50
+"""
+Calls at a time. Hundreds of leases of one process that all ask at their start would
+each shake hands, none would be done in time, and all would begin anew.
+"""
 
 
 class KubeClient:
@@ -100,8 +106,11 @@ class KubeClient:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(access.tokens.aclose)
             await access.tokens.current()
-            calls = Transport(access, user_agent=settings.user_agent, sent=sent)
+            calls = Transport(
+                access, user_agent=settings.user_agent, sent=sent, limit=_CALLS
+            )
             stack.push_async_callback(calls.close)
+            # A watch holds its connection, and many must not delay renewals.
             watches = Transport(access, user_agent=settings.user_agent, sent=sent)
             stack.push_async_callback(watches.close)
             leases = LeaseApi(

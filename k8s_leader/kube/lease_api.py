@@ -9,6 +9,7 @@ call which raised had no effect; a write may have landed before its answer was l
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any, Final
 from urllib.parse import quote
@@ -23,6 +24,8 @@ __all__ = ["LeaseApi", "leases_path"]
 
 _EXPECTED: Final = ("uid", "resourceVersion")
 _PAGE: Final = "500"
+_OPENING: Final = 10
+"""So many watches are opened at a time, for the reason of the limit of calls."""
 _API: Final = "/apis/coordination.k8s.io/v1"
 
 
@@ -59,6 +62,7 @@ class LeaseApi:
         self._watches = watches
         self._clock = clock
         self._watch_timing = watch_timing or WatchTiming()
+        self._gate = asyncio.Semaphore(_OPENING)
 
     async def get(
         self, namespace: str, name: str, *, timeout: float
@@ -158,6 +162,7 @@ class LeaseApi:
             name=name,
             clock=self._clock,
             timing=self._watch_timing,
+            gate=self._gate,
         )
         return watch.events()
 

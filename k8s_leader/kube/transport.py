@@ -76,12 +76,12 @@ class _Pool:
     What the REST client takes for its session: adds what it has no argument for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, limit: int) -> None:
         self.tls: Any = True
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0,  # a watch holds its connection: many must not delay renewals
+                limit=limit,
                 keepalive_timeout=_IDLE,
                 socket_factory=self._connect,
             ),
@@ -119,9 +119,9 @@ class _Rest(RESTClientObject):
     The REST client of kubernetes_asyncio over our pool instead of its own.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, limit: int) -> None:
         # Not calling super: it would make a session that trusts the environment.
-        self.pool = _Pool()
+        self.pool = _Pool(limit=limit)
         vars(self).update(
             pool_manager=self.pool,
             server_hostname=access.tls_server_name,
@@ -162,14 +162,20 @@ class Transport:
         access: whom to talk to, and as whom.
         user_agent: how we present ourselves.
         sent: where requests are counted by verb and status (``none``: no answer).
+        limit: so many connections at most; ``0``: as many as are asked for.
     """
 
     def __init__(
-        self, access: Access, *, user_agent: str, sent: Counter[tuple[str, ...]]
+        self,
+        access: Access,
+        *,
+        user_agent: str,
+        sent: Counter[tuple[str, ...]],
+        limit: int = 0,
     ) -> None:
         self._access = access
         self._sent = sent
-        self._rest = _Rest(access)
+        self._rest = _Rest(access, limit=limit)
         self._agent = user_agent
 
     async def close(self) -> None:

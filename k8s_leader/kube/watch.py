@@ -133,6 +133,7 @@ class Watch:
         name: of the Lease.
         clock: for life times and Retry-After.
         timing: how patient to be.
+        gate: passed while a watch is opened; many of one process take turns.
         chance: a number from 0 to 1, for jitter.
     """
 
@@ -145,6 +146,7 @@ class Watch:
         name: str,
         clock: Clock,
         timing: WatchTiming,
+        gate: asyncio.Semaphore,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._transport = transport
@@ -153,6 +155,7 @@ class Watch:
         self._name = name
         self._clock = clock
         self._timing = timing
+        self._gate = gate
         self._chance = chance
         self._is_connected = False
         self._failures = 0
@@ -222,7 +225,8 @@ class Watch:
         _log.log(level, "%s: %s; polling meanwhile", what, error)
 
     async def _one_connection(self) -> AsyncGenerator[WatchEvent, None]:
-        version, lease = await self._list()
+        async with self._gate:
+            version, lease = await self._list()
         yield WatchEvent(kind="current", lease=lease)
         seconds = round(self._timing.lifetime * (1 + self._chance() / 5), 3)
         query = {
@@ -233,7 +237,8 @@ class Watch:
             "timeoutSeconds": str(max(1, round(seconds))),
         }
         async with contextlib.AsyncExitStack() as stack:
-            response = await self._open(stack, query)
+            async with self._gate:
+                response = await self._open(stack, query)
             self._opened_at = self._clock.now()
             if not self._is_connected:
                 self._is_connected = True

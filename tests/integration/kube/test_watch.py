@@ -381,3 +381,27 @@ async def test_many_watches_of_one_client_leave_room_for_requests(
         assert fake.watchers == 110
         async with asyncio.timeout(5):
             assert await client.leases.get("default", "a", timeout=5)
+
+
+async def test_hundreds_of_leases_do_not_all_connect_at_the_same_time(
+    fake: FakeKube, tmp_path: Path
+) -> None:
+    """
+    Hundreds of handshakes at once end too late, and every one of them begins anew.
+    """
+    settings = KubeSettings(kubeconfig=fake.kubeconfig(tmp_path))
+    fake.latency = 0.1
+    async with connected(settings) as client, asyncio.timeout(30):
+        watches = [client.leases.watch("default", "a") for _ in range(30)]
+        await asyncio.gather(
+            *(client.leases.get("default", "a", timeout=20.0) for _ in range(80)),
+            *(anext(events) for events in watches),
+        )
+        for events in watches:
+            await events.aclose()
+    peers = {
+        verb: {s.peer for s in fake.requests if s.verb == verb}
+        for verb in ("get", "list")
+    }
+    assert len(peers["get"]) == 50
+    assert len(peers["list"]) == 10

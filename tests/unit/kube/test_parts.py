@@ -4,6 +4,7 @@ The small parts: cutting lines, and what a replace insists on.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -45,6 +46,7 @@ def test_pauses_grow_to_their_bound_and_no_further() -> None:
         name="a",
         clock=ManualClock(),
         timing=WatchTiming(),
+        gate=asyncio.Semaphore(1),
         chance=lambda: 1.0,
     )
     error = LeaseUnavailableError("x")
