@@ -151,12 +151,6 @@ class KopfSite:
         """
         self._running[name].send_signal(number)
 
-    def wait_for_end(self, name: str) -> None:
-        """
-        Wait until a replica's process is gone.
-        """
-        self._running[name].wait(_PATIENCE)
-
     def make(self, name: str, **annotations: str) -> None:
         """
         Make an object to handle.

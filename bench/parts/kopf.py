@@ -21,6 +21,7 @@ _LANES = 8
 _LOOKS = 25
 _OBJECTS = 40
 _EVERY = 0.15
+_CALM = 2.0
 _BESIDE = 5.0
 """Seconds for which a cut-off leader is watched once the other one works."""
 
@@ -36,11 +37,26 @@ def measure(lab: Lab) -> Samples:
     return {way: _all(lab, way, [s for s in shares if s]) for way in WAYS}
 
 
+def _stopped(lab: Lab, way: str) -> list[float]:
+    """
+    Stop leaders one after the other: it takes parts of a second, so nothing else runs.
+    """
+    found = []
+    for _ in range(lab.rounds):
+        with KopfSite(lab, way) as site:
+            site.enter("a")
+            site.wait_for("tick", name="a")
+            site.enter_and_wait("b")
+            time.sleep(_CALM)
+            found.append(_followed(site, "a", signal.SIGTERM, about="stopped"))
+    return found
+
+
 def _all(lab: Lab, way: str, shares: list[int]) -> Measured:
     lab.say(f"  {way}")
 
     def lane(rounds: int) -> Found:
-        found: Found = {"killed": [], "stopped": [], "twice": [], "beside": []}
+        found: Found = {"killed": [], "twice": [], "beside": []}
         for _ in range(rounds):
             with KopfSite(lab, way) as site:
                 _round(site, found)
@@ -51,7 +67,7 @@ def _all(lab: Lab, way: str, shares: list[int]) -> Measured:
         for part in pool.map(lane, shares):
             for key, samples in part.items():
                 joined.setdefault(key, []).extend(samples)
-    return joined
+    return {**joined, "stopped": _stopped(lab, way)}
 
 
 def _round(site: KopfSite, found: Found) -> None:
@@ -60,11 +76,6 @@ def _round(site: KopfSite, found: Found) -> None:
     site.enter_and_wait("b")
     found["killed"].append(_followed(site, "a", signal.SIGKILL, about="killed"))
     leader = _come_back(site, found)
-    found["stopped"].append(_followed(site, leader, signal.SIGTERM, about="stopped"))
-    site.wait_for_end(leader)
-    site.enter(leader)
-    # With peering the higher priority takes the work back as soon as it is there.
-    leader = _settled(site)
     found["beside"].append(_cut_off(site, leader, "b" if leader == "a" else "a"))
 
 
@@ -125,13 +136,13 @@ PART = Part(
     about="A kopf operator, two replicas, led by k8s-leader and by kopf's peering "
     "(priorities 100 and 50; equal ones pause each other for good), each with its own "
     "defaults. Until the other replica has handled an object that is made right after "
-    "SIGKILL or SIGTERM; the share of 40 objects that were handled twice while the "
-    "killed replica came back; and, when the working replica is cut off from the API "
-    f"server, for how long its timers went on beside the other's (watched for "
-    f"{_BESIDE:.0f} s).",
+    "SIGKILL (eight operators at a time) or SIGTERM (one at a time); the share of 40 "
+    "objects that were handled twice while the killed replica came back; and, when the "
+    "working replica is cut off from the API server, for how long its timers went on "
+    f"beside the other's (watched for {_BESIDE:.0f} s).",
     rows=(
         Row(key="killed", what="SIGKILL → the other handles an object", goal=16.0),
-        Row(key="stopped", what="SIGTERM → the other handles an object", goal=2.0),
+        Row(key="stopped", what="SIGTERM → the other handles an object", goal=1.0),
         Row(key="twice", what="objects handled twice, a replica coming back", unit="%"),
         Row(key="beside", what="cut off: timers of both at once", goal=0.0, limit=0.0),
     ),
