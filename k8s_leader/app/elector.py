@@ -23,6 +23,7 @@ from k8s_leader.app.last_duty import LastDuty
 from k8s_leader.app.narration import Narrator
 from k8s_leader.app.resumption import adopt, grant_of
 from k8s_leader.app.stores import LeaseChoice, OpenLease, open_manager
+from k8s_leader.app.tidying import kept_tidy
 from k8s_leader.app.visibility import (
     Visibility,
     guard_check,
@@ -104,7 +105,8 @@ class _Elector:
             end, on_message=self._receive, on_end=self._duty.guard_ended
         )
         try:
-            await self._campaign(await self._hello)
+            with kept_tidy():
+                await self._campaign(await self._hello)
         finally:
             self._link.close()
         return int(self._status)
