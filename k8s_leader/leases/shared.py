@@ -24,7 +24,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from k8s_leader.election.record import Record, Stored
 from k8s_leader.errors import LeaseConflictError, LeaseNotFoundError
@@ -35,13 +35,16 @@ __all__ = ["SharedLease", "SharedStore"]
 _FIRST: Final = 8
 """So many hear of an event at once: enough that one of them may take the lease."""
 
-_LATER: Final = 0.03
-"""Seconds after which the others begin to hear of it: a hand-over takes less."""
+_LATER: Final = 0.25
+"""
+Seconds after which the others begin to hear of it: a hand-over takes less, and needs
+the processor that they would use.
+"""
 
 _SLICE: Final = 8
 """So many of the others are woken together."""
 
-_PACE: Final = 0.004
+_PACE: Final = 0.02
 """Seconds between them, in which requests and the application get their turn."""
 
 Watch = Callable[[], AsyncIterator[Sighting]]
@@ -96,6 +99,8 @@ class SharedLease:
         self._latest: Sighting | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._writer: SharedStore | None = None
+        self._written: Stored | None = None
+        self._losers: set[SharedStore] = set()
         self._known: Stored | None = None
         self._defeats = 0
         self._defeated: tuple[str, int | None] | None = None
@@ -156,10 +161,24 @@ class SharedLease:
         if not sighting.blind:
             self._known = sighting.stored
         self._announce(sighting)
-        if self._writer is not None and self._writer.listener is not None:
-            self._writer.listener.wake()
+        self._wake_concerned(sighting)
         self._wake(_FIRST)
         self._rouse()
+
+    def _wake_concerned(self, sighting: Sighting) -> None:
+        """
+        Wake whoever may lead, and those who wait to hear to whom they lost.
+        """
+        writer, written = self._writer, self._written
+        losers, self._losers = self._losers, set()
+        for store in (*losers, writer):
+            if store is not None and store.listener is not None:
+                store.listener.wake()
+        seen = sighting.stored
+        if written is None or not _is_newer(seen, written):
+            return
+        if seen.record.holder != written.record.holder:
+            self._writer = None  # it leads no more, and was told
 
     def _announce(self, sighting: Sighting) -> None:
         for listener in self._listeners:
@@ -238,15 +257,26 @@ class SharedLease:
         asked = self._defeats
         async with self._writing:
             if self._is_replaced(over, asked):
+                self._lose(by)
                 raise LeaseConflictError("somebody else of this process knows better")
             try:
                 return self._wrote(by, await ask())
             except (LeaseConflictError, LeaseNotFoundError):
+                self._lose(by)
                 self._defeats, self._defeated = self._defeats + 1, _key(over)
                 raise
 
+    def _lose(self, by: SharedStore) -> None:
+        """
+        Let a loser hear who won: now, if that was shown already, else at once.
+        """
+        if by.listener is not None and by.listener.sleeps:
+            by.listener.wake()
+        else:
+            self._losers.add(by)
+
     def _wrote(self, by: SharedStore, written: Stored) -> Stored:
-        self._writer, self._known = by, written
+        self._writer, self._known, self._written = by, written, written
         return written
 
     def _is_replaced(self, over: Stored | None, asked: int) -> bool:
@@ -258,12 +288,9 @@ class SharedLease:
         """
         if self._defeats > asked and self._defeated == _key(over):
             return True
-        known = self._known
-        if known is None or over is None:
-            return known is not None
-        if known.version is None or over.version is None:
-            return False
-        return known.uid == over.uid and known.version > over.version
+        if over is None:
+            return self._known is not None
+        return _is_newer(self._known, over)
 
 
 class SharedStore:
@@ -316,6 +343,12 @@ class SharedStore:
         Close the candidate's own store.
         """
         await self.own.close()
+
+
+def _is_newer(one: Stored | None, other: Stored) -> TypeGuard[Stored]:
+    if one is None or one.version is None or other.version is None:
+        return False
+    return one.uid == other.uid and one.version > other.version
 
 
 def _key(over: Stored | None) -> tuple[str, int | None] | None:

@@ -397,3 +397,49 @@ async def test_fifty_candidates_hand_over_with_two_requests(world: World) -> Non
     results = await asyncio.gather(*(m.acquire(duration=15.0) for m in managers))
     assert sum(isinstance(result, Held) for result in results) == 1
     assert world.asked == ["update", "update"]
+
+
+async def test_who_lost_hears_at_once_to_whom(world: World) -> None:
+    first = await world.own[0].create(Record(holder=""))
+    async with listening(world) as ears:
+        await world.stores[-1].replace(first, Record(holder="z"))
+        for store in world.stores[-4:-1]:
+            with pytest.raises(LeaseConflictError):
+                await store.replace(first, Record(holder="y"))
+        world.show(sighting(9))
+        await ears.until(lambda: any(ear.heard for ear in ears))
+        await asyncio.sleep(0)
+        assert all(ear.heard for ear in ears[-4:])
+        assert len([ear for ear in ears if ear.heard]) < CANDIDATES / 2
+
+
+async def test_who_was_seen_to_lead_no_more_has_no_privilege(world: World) -> None:
+    written = await world.stores[0].create(Record(holder="a"))
+    assert written.version is not None
+    async with listening(world) as ears:
+        for version, holder, leads in (
+            (written.version - 1, "before", True),
+            (written.version + 1, "a", True),
+            (written.version + 2, "b", False),
+        ):
+            stored = Stored(
+                record=Record(holder=holder), uid=written.uid, version=version
+            )
+            world.show(Sighting(stored=stored, version=version))
+            await ears.until(lambda: bool(ears[0].heard))
+            ears[0].heard.clear()
+            assert (world.together._writer is world.stores[0]) is leads
+
+
+async def test_who_lost_to_what_was_shown_already_hears_it_now(world: World) -> None:
+    first = await world.own[0].create(Record(holder=""))
+    assert first.version is not None
+    newer = Stored(record=Record(holder="x"), uid=first.uid, version=first.version + 1)
+    async with listening(world) as ears:
+        world.show(Sighting(stored=newer, version=newer.version))
+        await ears.until(lambda: any(ear.heard for ear in ears))
+        late = next(n for n, ear in enumerate(ears) if not ear.heard)
+        with pytest.raises(LeaseConflictError):
+            await world.stores[late].replace(first, Record(holder="y"))
+        await ears.until(lambda: bool(ears[late].heard))
+        assert len([ear for ear in ears if ear.heard]) < CANDIDATES / 2
