@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k8s_leader.app.stores import OpenLease
 from k8s_leader.clock import Clock
 from k8s_leader.observers.port import Observer
 from k8s_leader.release import installed_version
+from k8s_leader.values import dataclass
 
 if TYPE_CHECKING:
     from k8s_leader.observers.cluster.notes import LeaseNotes

@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from k8s_leader.app.stores import SQLITE_LEASE, LeaseChoice
@@ -28,6 +28,7 @@ from k8s_leader.observers.cluster.candidates import (
     candidates,
     count_candidates,
 )
+from k8s_leader.values import dataclass
 
 __all__ = [
     "Lookout",

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import cast
 
 from k8s_leader.app.runtime import Runtime
@@ -25,6 +24,7 @@ from k8s_leader.leases.memory import (
 )
 from k8s_leader.leases.port import LeaseManager
 from k8s_leader.settings import LeaseName, in_cluster, lease_name
+from k8s_leader.values import dataclass
 
 __all__ = ["ManagerPlan", "Opened", "OwnManager", "plan_manager"]
 

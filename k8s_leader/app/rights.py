@@ -8,10 +8,10 @@ Pods have names that no Role can know.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from k8s_leader.kube import Right
+from k8s_leader.values import dataclass
 
 __all__ = ["JOBS", "Needs", "Rule", "rules"]
 

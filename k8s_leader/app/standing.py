@@ -8,7 +8,6 @@ import asyncio
 import os
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8s_leader.app.campaign import campaign
@@ -17,6 +16,7 @@ from k8s_leader.election.events import State
 from k8s_leader.errors import SettingsError
 from k8s_leader.observers.port import Notice, StateChanged
 from k8s_leader.runner.term import Signal, Term
+from k8s_leader.values import dataclass
 
 if TYPE_CHECKING:
     from k8s_leader.runner.inprocess import InProcessWorkload

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from k8s_leader.clock import Clock
@@ -15,6 +14,7 @@ from k8s_leader.election.priority import HIGHEST, patience
 from k8s_leader.election.timing import Timing
 from k8s_leader.leases.port import RecordStore
 from k8s_leader.leases.recorded import RecordedLeaseManager
+from k8s_leader.values import dataclass
 
 if TYPE_CHECKING:
     from k8s_leader.kube import KubeClient

@@ -7,11 +7,11 @@ rates that is tolerated, δ the pause of the guard (docs/safety.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from k8s_leader.election.timing import CLOCK_DRIFT, MAX_PAUSE, Timing
 from k8s_leader.settings.parsers import format_duration
+from k8s_leader.values import dataclass
 
 __all__ = ["Meaning", "Moment", "meaning"]
 

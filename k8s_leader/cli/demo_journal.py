@@ -4,7 +4,7 @@ What the demo's workloads wrote, and what follows from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from k8s_leader.values import dataclass
 
 __all__ = ["Journal", "Term", "most_at_once"]
 

@@ -8,7 +8,6 @@ is what works less well than it could, or will not work for ever.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from k8s_leader.app.examination import Facts
@@ -22,6 +21,7 @@ from k8s_leader.kube import Right
 from k8s_leader.leases.kubernetes import creation_command
 from k8s_leader.observers.cluster.names import ROLE, Role
 from k8s_leader.settings.parsers import format_duration
+from k8s_leader.values import dataclass
 
 __all__ = ["Finding", "findings"]
 

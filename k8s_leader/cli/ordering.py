@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from k8s_leader.app.lease_orders import Orders, check_takes_orders, give_orders
 from k8s_leader.app.lookout import Lookout, View, open_lookout
@@ -26,6 +26,7 @@ from k8s_leader.election.orders import is_paused
 from k8s_leader.election.record import Record
 from k8s_leader.errors import ExitCode, OrderRefusedError
 from k8s_leader.settings.parsers import duration, format_duration
+from k8s_leader.values import dataclass
 
 __all__ = ["CODES", "CODES_WITH_WAIT", "Order", "add_wait", "led_by_ours", "order"]
 

@@ -8,7 +8,7 @@ candidate ever judges another one's lease by that (docs/safety.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from k8s_leader.app.lookout import View
@@ -17,6 +17,7 @@ from k8s_leader.election.orders import is_paused, nonsense
 from k8s_leader.election.priority import HIGHEST
 from k8s_leader.election.record import Record, unix_seconds
 from k8s_leader.observers.cluster.names import LAST_CHANGE, NODE, POD, VERSION
+from k8s_leader.values import dataclass
 
 __all__ = [
     "Standing",

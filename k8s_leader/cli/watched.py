@@ -5,7 +5,7 @@ What is worth a line in ``watch``: a pure reader of sightings.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from k8s_leader.cli.table import clean, seconds
@@ -13,6 +13,7 @@ from k8s_leader.election.orders import is_paused
 from k8s_leader.election.record import Record, micro_time
 from k8s_leader.leases.port import Sighting
 from k8s_leader.observers.cluster.notes import read_history
+from k8s_leader.values import dataclass
 
 __all__ = ["Told", "Watched"]
 

@@ -7,12 +7,12 @@ out and whose outcome comes back as events. Instants are boot-time seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from k8s_leader.election.grant import Grant
 from k8s_leader.election.observation import LossReason
 from k8s_leader.election.timing import Timing
+from k8s_leader.values import dataclass
 
 __all__ = [
     "Acquire",

@@ -8,7 +8,7 @@ and take it away. The guard imports this module: standard library only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from k8s_leader.values import dataclass
 
 __all__ = ["Grant"]
 

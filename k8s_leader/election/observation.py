@@ -12,11 +12,12 @@ All functions are pure: an ``Observation`` is a value, ``observe`` returns the n
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from k8s_leader.election.orders import LEFT_FOR, is_paused, left_to, names, why_leave
 from k8s_leader.election.record import Record, Stored, TermId
+from k8s_leader.values import dataclass
 
 __all__ = [
     "Kept",

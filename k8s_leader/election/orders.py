@@ -14,9 +14,9 @@ nobody later. What cannot be understood is ignored, and told (``nonsense``).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from k8s_leader.election.record import Record, TermId
+from k8s_leader.values import dataclass
 
 __all__ = [
     "LEFT_FOR",

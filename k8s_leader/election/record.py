@@ -10,7 +10,9 @@ being different, never with a clock (rule S7).
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from k8s_leader.values import dataclass
 
 __all__ = [
     "Record",

@@ -9,10 +9,11 @@ settings that could let two workloads run at once are refused.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from k8s_leader.election.grant import Grant
 from k8s_leader.errors import SettingsError
+from k8s_leader.values import dataclass
 
 __all__ = ["CLOCK_DRIFT", "MAX_PAUSE", "PROFILES", "Timing"]
 

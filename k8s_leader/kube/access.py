@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +35,7 @@ from k8s_leader.kube.tokens import (
     bearer,
 )
 from k8s_leader.settings.names import namespace_name
+from k8s_leader.values import dataclass
 
 __all__ = ["Access", "is_in_cluster", "resolve"]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import email.utils
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from k8s_leader.errors import (
@@ -23,6 +22,7 @@ from k8s_leader.errors import (
     LeaseUnauthorizedError,
     LeaseUnavailableError,
 )
+from k8s_leader.values import dataclass
 
 __all__ = ["Answer", "Right", "parse", "parse_retry_after"]
 

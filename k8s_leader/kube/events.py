@@ -7,12 +7,12 @@ every version finds them by the object's kind, name and uid and shows their age.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
 from k8s_leader.kube.answers import Right
 from k8s_leader.kube.client import KubeClient
+from k8s_leader.values import dataclass
 
 __all__ = ["Event", "EventApi", "ObjectRef"]
 

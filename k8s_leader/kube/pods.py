@@ -8,13 +8,13 @@ later (a StatefulSet's) is another Pod, and the API server refuses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 from k8s_leader.errors import LeaseConflictError, LeaseMalformedError
 from k8s_leader.kube.answers import Right
 from k8s_leader.kube.client import KubeClient
+from k8s_leader.values import dataclass
 
 __all__ = ["PodApi", "PodRef"]
 

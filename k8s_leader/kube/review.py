@@ -10,11 +10,11 @@ import base64
 import email.utils
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from k8s_leader.kube.answers import Right
 from k8s_leader.kube.client import KubeClient
+from k8s_leader.values import dataclass
 
 __all__ = ["TokenLife", "is_allowed", "read_date", "read_token"]
 

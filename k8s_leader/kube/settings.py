@@ -4,7 +4,7 @@ What decides how the API server is reached.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from k8s_leader.values import dataclass
 
 __all__ = ["SERVICE_ACCOUNT_DIR", "KubeSettings"]
 

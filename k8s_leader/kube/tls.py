@@ -17,13 +17,14 @@ import os
 import ssl
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from k8s_leader.clock import Clock
 from k8s_leader.errors import SettingsError
 from k8s_leader.kube.looking import Looking
 from k8s_leader.kube.tokens import Credential
+from k8s_leader.values import dataclass
 
 __all__ = ["CHECK_EVERY", "Pem", "Tls", "TlsFiles"]
 

@@ -20,7 +20,7 @@ import datetime
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ from k8s_leader.errors import InWords, SettingsError
 from k8s_leader.kube import lean
 from k8s_leader.kube.looking import Looking
 from k8s_leader.kube.oidc import verified
+from k8s_leader.values import dataclass
 
 __all__ = [
     "MAX_AGE",

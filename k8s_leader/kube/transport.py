@@ -17,7 +17,6 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
@@ -30,6 +29,7 @@ from k8s_leader.kube import lean
 from k8s_leader.kube.access import Access
 from k8s_leader.kube.answers import Answer
 from k8s_leader.kube.tokens import Credential
+from k8s_leader.values import dataclass
 
 if TYPE_CHECKING:
     from kubernetes_asyncio.client.rest import RESTClientObject

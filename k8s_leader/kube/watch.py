@@ -27,7 +27,6 @@ import json
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
@@ -42,6 +41,7 @@ from k8s_leader.errors import (
 )
 from k8s_leader.kube.answers import Answer, Right, parse
 from k8s_leader.kube.transport import MAX_ANSWER, Transport
+from k8s_leader.values import dataclass
 
 __all__ = ["Lines", "Watch", "WatchEvent", "WatchTiming"]
 

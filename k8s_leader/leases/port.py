@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from k8s_leader.election.observation import Lost, Unwanted
 from k8s_leader.election.record import Record, Stored, TermId
+from k8s_leader.values import dataclass
 
 __all__ = [
     "Acquisition",

@@ -8,11 +8,11 @@ identity among them, in ``k8s_leader_holder_info``, replaces the one before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from k8s_leader.election.events import State
 from k8s_leader.election.observation import LossReason
+from k8s_leader.values import dataclass
 
 __all__ = [
     "END_REASONS",

@@ -14,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from k8s_leader.clock import Clock
 from k8s_leader.election.events import State
@@ -25,6 +24,7 @@ from k8s_leader.observers.port import (
     StateChanged,
     WorkloadStarted,
 )
+from k8s_leader.values import dataclass
 
 __all__ = ["Check", "Health", "Pace", "exec_check", "file_check", "http_check"]
 

@@ -10,12 +10,12 @@ observers, each in a thread of its own (``apart.py``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from logging import getLogger
 from typing import Literal, Protocol
 
 from k8s_leader.election.events import State
 from k8s_leader.election.grant import Grant
+from k8s_leader.values import dataclass
 
 __all__ = [
     "Audience",

@@ -8,7 +8,7 @@ grant: a deposed or hung leader never appears as one (S1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from k8s_leader.clock import Clock
 from k8s_leader.election.events import State
@@ -25,6 +25,7 @@ from k8s_leader.observers.port import (
     WorkloadExited,
     WorkloadStarted,
 )
+from k8s_leader.values import dataclass
 
 __all__ = ["Candidacy", "Failure", "Snapshot", "Status"]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 from k8s_leader.clock import Clock
@@ -36,6 +35,7 @@ from k8s_leader.observers.port import (
     WorkloadStarted,
 )
 from k8s_leader.observers.status import Snapshot, Status
+from k8s_leader.values import dataclass
 
 __all__ = ["Distribution", "Histogram", "Labels", "Report", "Tally"]
 

@@ -12,7 +12,6 @@ import dataclasses
 import os
 import socket
 from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import kopf
@@ -34,6 +33,7 @@ from k8s_leader.operator.remake import Remaker
 from k8s_leader.operator.switchboard import Switchboard
 from k8s_leader.operator.view import ClusterView, key_of
 from k8s_leader.settings.address import HttpAddress
+from k8s_leader.values import dataclass
 from k8s_leader.web.listen import listen
 from k8s_leader.web.server import HttpServer
 

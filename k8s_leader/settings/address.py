@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from k8s_leader.values import dataclass
 
 __all__ = ["DEFAULT_PORT", "HttpAddress", "http_address"]
 

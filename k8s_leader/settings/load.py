@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from k8s_leader.election.timing import PROFILES, Timing
@@ -21,6 +21,7 @@ from k8s_leader.settings.address import DEFAULT_PORT, HttpAddress
 from k8s_leader.settings.names import LeaseName
 from k8s_leader.settings.sources import Written
 from k8s_leader.settings.table import BY_NAME, SETTINGS, TIMING_FIELDS
+from k8s_leader.values import dataclass
 
 __all__ = [
     "Cluster",

@@ -13,11 +13,11 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from k8s_leader.errors import SettingsError
 from k8s_leader.settings import parsers
+from k8s_leader.values import dataclass
 
 __all__ = [
     "LeaseName",

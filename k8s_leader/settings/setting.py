@@ -5,10 +5,10 @@ One row of the table of settings.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from k8s_leader.settings import parsers
+from k8s_leader.values import dataclass
 
 __all__ = ["PREFIX", "Setting"]
 

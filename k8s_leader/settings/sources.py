@@ -11,11 +11,11 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from k8s_leader.errors import SettingsError
 from k8s_leader.settings.table import BY_NAME, PREFIX, SETTINGS
+from k8s_leader.values import dataclass
 
 __all__ = [
     "CONFIG_VARIABLE",

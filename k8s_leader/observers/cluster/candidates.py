@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k8s_leader.election.priority import HIGHEST, NEVER
 from k8s_leader.observers.cluster.names import CANDIDATE, LEASE, ROLE, Role, label_value
+from k8s_leader.values import dataclass
 
 __all__ = [
     "Candidate",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from k8s_leader.election.record import Record
@@ -22,6 +22,7 @@ from k8s_leader.observers.cluster.names import (
     VERSION,
 )
 from k8s_leader.observers.port import Notice, StateChanged
+from k8s_leader.values import dataclass
 
 __all__ = ["Change", "LeaseNotes", "read_history"]
 

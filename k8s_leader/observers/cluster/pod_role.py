@@ -13,7 +13,6 @@ import asyncio
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k8s_leader.election.events import State
@@ -35,6 +34,7 @@ from k8s_leader.observers.cluster.names import (
     label_value,
 )
 from k8s_leader.observers.port import Notice, StateChanged, WorkloadStarted
+from k8s_leader.values import dataclass
 
 __all__ = ["Marks", "Pace", "PodMarker", "PodRole"]
 
