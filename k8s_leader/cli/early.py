@@ -16,7 +16,6 @@ import os
 import signal
 import site
 import sys
-from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair  # half of socket's size
 from collections.abc import Mapping, Sequence
 
 __all__ = ["EarlyElector", "elector_argv", "likely_store", "start_early"]
@@ -42,6 +41,9 @@ class EarlyElector:
     """
 
     def __init__(self, store: str) -> None:
+        # Half of socket's size; not everywhere, and this module is.
+        from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
+
         self.store = store
         self.config_fd = os.memfd_create("k8s-leader-config", 0)  # 0: survives exec
         ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
