@@ -30,7 +30,7 @@ from k8s_leader.election.observation import (
     judge_own,
     mint_token,
 )
-from k8s_leader.election.orders import Nonsense, is_paused, nonsense
+from k8s_leader.election.orders import is_paused
 from k8s_leader.election.record import (
     Record,
     Stored,
@@ -45,6 +45,7 @@ from k8s_leader.errors import (
     LeaseNotFoundError,
     LeaseUnavailableError,
 )
+from k8s_leader.leases.complaints import Complaints
 from k8s_leader.leases.port import (
     Acquisition,
     Change,
@@ -74,9 +75,6 @@ _TRIES = 4
 
 _CLAIMS = 8
 """How many own writes without an answer are remembered."""
-
-_ABSURD = 10
-"""A holder that the record protects this many times our own duration is told of."""
 
 _MISSING = "the Lease does not exist, and lease-create is off"
 
@@ -113,8 +111,7 @@ class RecordedLeaseManager:
         self._patience = patience
         self._make_again = make_again
         self._told_missing = False
-        self._told_nonsense: tuple[Nonsense, ...] = ()
-        self._told_absurd: tuple[str, float] | None = None
+        self._complaints = Complaints(identity=identity)
         self._seen = Observation(own_duration=lease_duration)
         self._lock = asyncio.Lock()
         self._watching = False
@@ -410,32 +407,7 @@ class RecordedLeaseManager:
 
     def _see(self, stored: Stored | None, *, at: float) -> None:
         self._seen = self._seen.observe(stored, at=at)
-        odd = () if stored is None else nonsense(stored.record)
-        for order in odd:
-            if order not in self._told_nonsense:
-                _logger.warning("the Lease's annotation %s", order)
-        self._told_nonsense = odd
-        self._tell_absurd(stored)
-
-    def _tell_absurd(self, stored: Stored | None) -> None:
-        """
-        Say once that a holder's record keeps everybody out for very long.
-        """
-        if stored is None or stored.record.holder in ("", self._identity):
-            self._told_absurd = None
-            return
-        holder, duration = stored.record.holder, stored.record.duration or 0.0
-        limit = _ABSURD * max(self._duration, 1.0)
-        if duration > limit and self._told_absurd != (holder, duration):
-            _logger.warning(
-                "%s holds the lease for %g s at a time, ours is %g s: if it dies, "
-                "nobody leads for that long. Fix: give all candidates one "
-                "--lease-duration, or edit the Lease's leaseDurationSeconds",
-                holder,
-                duration,
-                self._duration,
-            )
-            self._told_absurd = (holder, duration)
+        self._complaints.look_at(stored, ours=self._duration)
 
     async def _sight(self, sighting: Sighting) -> Change | None:
         if sighting.blind:
