@@ -59,11 +59,13 @@ class Refused:
             woken, or for the usual interval.
         why: the reason, for people.
         holder: who holds it, if known.
+        beaten: whether it was free, and somebody else's write came first.
     """
 
     retry_at: float | None = None
     why: str = "held"
     holder: str = ""
+    beaten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

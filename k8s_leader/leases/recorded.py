@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from k8s_leader.clock import Clock
 from k8s_leader.election.observation import (
@@ -315,9 +316,10 @@ class RecordedLeaseManager:
         shown = over is not None and self._seen.highest_version > (over.version or 0)
         if shown and self._watching and isinstance(verdict, Wait):
             self._outdated = False
-            return self._refused(verdict)
+            return replace(self._refused(verdict), beaten=True)
         self._outdated = True
-        return Refused(retry_at=self._clock.now() + POLL_EVERY / 4, why="lost the race")
+        soon = self._clock.now() + POLL_EVERY / 4
+        return Refused(retry_at=soon, why="lost the race", beaten=True)
 
     async def _write(self, over: Stored | None, record: Record) -> Stored:
         # Who got no answer reads before it takes again: the store may have been rolled

@@ -43,6 +43,7 @@ from k8s_leader.observers.port import (
     StateChanged,
 )
 from k8s_leader.runner.port import Workload
+from k8s_leader.runner.turns import Turns
 
 __all__ = ["ElectionLoop"]
 
@@ -101,6 +102,7 @@ class ElectionLoop:
         self._handling = False
         self._request: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._turns = Turns()
         self._over = asyncio.Event()
         self._ended = False
         self._contacted = False
@@ -129,6 +131,7 @@ class ElectionLoop:
             await _end(watch, self._request)
             if self._timer is not None:
                 self._timer.cancel()
+            self._turns.end()
             self._tell_all()
         if self._fault is not None:
             raise self._fault
@@ -253,6 +256,7 @@ class ElectionLoop:
             self._answer(ev.AttemptFailed(retry_at=self._retry_at(exc)))
             return
         self._done("acquire", sent)
+        self._turns.learn(result)
         if isinstance(result, Held):
             won = ev.Won(token=result.token, sent=sent, timing=timing)
             self._answer(won, reason="acquired", held=result)
@@ -367,7 +371,9 @@ class ElectionLoop:
         async for change in self._manager.changes():
             self._see_record()
             event, reason = self._noticed(change)
-            if event is not None:
+            if isinstance(event, ev.Wake):
+                self._turns.take(lambda: self.report(ev.Wake()))
+            elif event is not None:
                 self.report(event, reason=reason)
 
     def _noticed(self, change: Change) -> tuple[Event | None, str]:

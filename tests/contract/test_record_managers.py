@@ -174,8 +174,9 @@ async def test_a_lost_race_is_a_refusal_and_the_next_try_reads(
         stale = b._seen
         await won(a)
         b._seen = stale  # as if the watch had not told yet
-        await refused(b)
-        assert (await refused(b)).holder == "a"
+        assert (await refused(b)).beaten
+        after = await refused(b)
+        assert (after.holder, after.beaten) == ("a", False)
 
 
 async def refused_or_won(manager: RecordedLeaseManager) -> None:

@@ -502,9 +502,10 @@ async def test_a_lost_race_that_the_watch_explained_needs_no_reading(
         raise LeaseConflictError("b was faster")
 
     world.store.replace = lose  # type: ignore[method-assign]  # a race
-    for _ in range(2):
+    for beaten in (True, False):
         refused = await world.manager.acquire(duration=15.0)
         assert isinstance(refused, Refused)
         assert (refused.why, refused.holder) == ("held", "b")
+        assert refused.beaten is beaten
     assert world.store.asked == []
     await changes.aclose()  # type: ignore[attr-defined]  # it is a generator

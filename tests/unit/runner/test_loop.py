@@ -438,3 +438,19 @@ async def test_after_a_fault_nothing_is_listened_to_any_more(
     candidacy.loop.report(ev.Wake())
     assert asyncio.all_tasks() == tasks
     assert len(candidacy.lease.asked) == asked
+
+
+async def test_who_lost_race_after_race_waits_for_its_turn(
+    candidacy: Candidacy,
+) -> None:
+    candidacy.lease.answers.extend([Refused(beaten=True, holder="b_1")] * 3)
+    wake = Sighted(holder="", try_now=True)
+    async with candidacy.running():
+        for races in range(1, 3):
+            await candidacy.until(lambda: len(candidacy.lease.asked) == races)  # noqa: B023  # awaited here
+            candidacy.lease.told.put_nowait(wake)
+        await candidacy.until(lambda: len(candidacy.lease.asked) == 3)
+        begun = asyncio.get_running_loop().time()
+        candidacy.lease.told.put_nowait(wake)
+        await candidacy.until(lambda: len(candidacy.lease.asked) > 3)
+        assert asyncio.get_running_loop().time() - begun >= 0.02
