@@ -4,6 +4,7 @@ The elector that loads while `run` becomes the guard: real processes on SQLite.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -23,8 +24,9 @@ def children(pid: int) -> dict[int, list[str]]:
     """
     found = {}
     for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        line = Path(f"/proc/{word}/cmdline").read_text()
-        found[int(word)] = line.rstrip("\0").split("\0")
+        with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+            line = Path(f"/proc/{word}/cmdline").read_text()
+            found[int(word)] = line.rstrip("\0").split("\0")
     return found
 
 
