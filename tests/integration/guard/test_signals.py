@@ -60,6 +60,21 @@ def test_what_is_not_a_stop_reaches_the_workload_as_itself(
     assert guard.finish(elector) == 137
 
 
+def test_a_workload_that_is_stopping_is_still_told_everything(
+    guarded: Callable[..., Guarded],
+) -> None:
+    guard = guarded(LISTEN)
+    elector = guard.lead()
+    guard.await_said("up")
+    guard.send(signal.SIGTERM)
+    guard.await_said("got TERM\n")
+    for name in ("HUP", "USR1", "USR2", "QUIT", "WINCH"):
+        guard.send(getattr(signal, f"SIG{name}"))
+        guard.await_said(f"got {name}\n", timeout=5)
+    guard.send(signal.SIGINT)  # the second stop
+    assert guard.finish(elector) == 137
+
+
 def test_signals_on_standby_that_are_not_a_stop_end_nothing(
     guarded: Callable[..., Guarded],
 ) -> None:
