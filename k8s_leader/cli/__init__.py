@@ -77,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     early = None
     if words[:1] == ["run"]:
         _hold_signals()
+        _open_standard()
         if argv is None:  # this process is the program, and can become the guard
             early = start_early(words[1:], os.environ)
     try:
@@ -107,6 +108,21 @@ def _hold_signals() -> None:
     faults = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS"}
     keep = {signal.Signals.__members__[name] for name in faults}
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - keep)
+
+
+def _open_standard() -> None:
+    """
+    Open what is closed of stdin, stdout and stderr.
+
+    What is opened next would get its number, and be taken for it: a log line would
+    then go to the guard as a message, or to the workload's input.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number: this one
+            os.set_inheritable(number, True)
 
 
 def _failed(message: str, status: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from k8s_leader.cli.early import EarlyElector
 from k8s_leader.errors import ExitCode, LeaderError
-from k8s_leader.guard.environ import HANDED_TO_WORKLOAD
+from k8s_leader.guard.environ import HANDED_TO_WORKLOAD, given_environ
 from k8s_leader.settings.sources import CONFIG_VARIABLE
 from k8s_leader.settings.table import SETTINGS
 
@@ -34,7 +34,7 @@ def become_guard(config: Mapping[str, Any], early: EarlyElector | None = None) -
         early: an elector that loads already; left alone when it loads the wrong store.
 
     Raises:
-        LeaderError: this Python cannot be started again.
+        LeaderError: this Python cannot be started again, or the configuration not kept.
     """
     if not sys.executable:
         raise LeaderError("Python does not know its own path; start it by its path")
@@ -46,18 +46,27 @@ def become_guard(config: Mapping[str, Any], early: EarlyElector | None = None) -
     if early is not None:
         config, fd = {**config, "early": early.handed_on}, early.config_fd
     else:
-        fd = os.memfd_create("k8s-leader-config", 0)  # flags 0: survives the exec
+        fd = _memory_file()
     data = json.dumps(config).encode()
     while data:
         data = data[os.write(fd, data) :]
     os.lseek(fd, 0, os.SEEK_SET)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     argv = [sys.executable, "-I", "-S", guard, str(fd)]
     try:
-        os.execv(sys.executable, argv)
+        os.execve(sys.executable, argv, given_environ())
     except OSError as exc:
         raise LeaderError(f"cannot start {sys.executable}: {exc.strerror}") from exc
+
+
+def _memory_file() -> int:
+    try:
+        return os.memfd_create("k8s-leader-config", 0)  # flags 0: survives the exec
+    except OSError as exc:
+        raise LeaderError(
+            f"no memory file for the configuration: {exc.strerror}. "
+            "Fix: permit memfd_create, or more open files"
+        ) from exc
 
 
 def become_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -67,8 +76,7 @@ def become_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
     Returns:
         126 or 127 when the command cannot be executed or found.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     _restore_signals()
     try:
         os.execvpe(command[0], list(command), workload_environ(environ))
@@ -89,6 +97,12 @@ def workload_environ(environ: Mapping[str, str]) -> dict[str, str]:
     ours = {setting.variable for setting in SETTINGS} | {CONFIG_VARIABLE}
     ours.update(HANDED_TO_WORKLOAD)
     return {name: value for name, value in environ.items() if name not in ours}
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it was closed from the start
+            stream.flush()
 
 
 def _restore_signals() -> None:

@@ -41,16 +41,25 @@ class EarlyElector:
     """
 
     def __init__(self, store: str) -> None:
+        self.store = store
+        self.config_fd = os.memfd_create("k8s-leader-config", 0)  # 0: survives exec
+        self._end: int | None
+        try:
+            self._pid, self._end = self._spawn()
+        except OSError:
+            os.close(self.config_fd)
+            raise
+        self.handed_on = (self._pid, self._end)
+
+    def _spawn(self) -> tuple[int, int]:
         # Half of socket's size; not everywhere, and this module is.
         from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 
-        self.store = store
-        self.config_fd = os.memfd_create("k8s-leader-config", 0)  # 0: survives exec
         ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
         os.set_inheritable(theirs.fileno(), True)
-        argv = [*elector_argv(), str(self.config_fd), str(theirs.fileno()), store]
+        argv = [*elector_argv(), str(self.config_fd), str(theirs.fileno()), self.store]
         try:
-            self._pid = os.posix_spawn(
+            pid = os.posix_spawn(
                 argv[0],
                 argv,
                 os.environ,
@@ -59,13 +68,11 @@ class EarlyElector:
             )
         except OSError:
             ours.close()
-            os.close(self.config_fd)
             raise
         finally:
             theirs.close()
         os.set_inheritable(ours.fileno(), True)
-        self._end: int | None = ours.detach()
-        self.handed_on = (self._pid, self._end)
+        return pid, ours.detach()
 
     def abandon(self) -> None:
         """

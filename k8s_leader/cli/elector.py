@@ -36,6 +36,8 @@ def elector(argv: Sequence[str]) -> int:
     Raises:
         UsageError: not started by a guard.
     """
+    # It logs from behind a terminal, which would stop it (`stty tostop`).
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         config_fd, socket_fd = (int(word) for word in argv[:2])
         if argv[2:]:

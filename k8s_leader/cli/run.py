@@ -17,6 +17,7 @@ from k8s_leader.cli.become import become_command, become_guard
 from k8s_leader.cli.early import EarlyElector
 from k8s_leader.cli.guard_config import guard_config
 from k8s_leader.errors import SettingsError
+from k8s_leader.guard.environ import given_environ
 from k8s_leader.settings import Settings
 
 __all__ = ["EXIT_CODES", "check_runnable", "run"]
@@ -97,7 +98,7 @@ def run(argv: Sequence[str], early: EarlyElector | None = None) -> int:
     if settings.election.disabled:
         if early is not None:
             early.abandon()
-        return become_command(command, os.environ)
+        return become_command(command, given_environ())
     check_runnable(settings, os.environ)
     return become_guard(guard_config(settings, command, os.environ), early)
 
@@ -124,6 +125,7 @@ def check_runnable(settings: Settings, environ: Mapping[str, str]) -> None:
             allowed="Linux: only there can a command be stopped for certain",
             fix="use the library in your program, or --disabled while developing",
         )
+    _check_proc()
     lease = settings.election.lease
     if lease is not None and lease.store == "memory":
         raise SettingsError(
@@ -138,6 +140,23 @@ def check_runnable(settings: Settings, environ: Mapping[str, str]) -> None:
         _check_file(kubeconfig, _written("kubeconfig", settings))
     elif settings.election.lease and settings.election.lease.store == "kubernetes":
         _check_listed(environ.get("KUBECONFIG", ""))
+
+
+def _check_proc() -> None:
+    """
+    Refuse to guard what cannot be seen: descent is read in /proc (S5).
+    """
+    try:
+        seen = os.readlink("/proc/self")
+    except OSError:
+        seen = None
+    if seen != str(os.getpid()):
+        raise SettingsError(
+            "/proc",
+            seen and f"of another PID namespace (we are {os.getpid()}, not {seen})",
+            allowed="that of our own PID namespace: it shows what the command started",
+            fix="mount it, as in unshare --pid --fork --mount-proc",
+        )
 
 
 def _written(name: str, settings: Settings) -> str:

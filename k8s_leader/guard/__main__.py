@@ -15,6 +15,7 @@ if __name__ == "__main__":
 import json
 import signal
 
+from k8s_leader.guard.environ import given_environ
 from k8s_leader.guard.linux import become_subreaper
 from k8s_leader.guard.supervisor import Guard
 from k8s_leader.guard.tree import ALL_SIGNALS
@@ -31,7 +32,7 @@ def main(argv: list[str]) -> int:
     os.set_inheritable(config_fd, False)
     if os.getpid() != 1:
         become_subreaper()
-    status = Guard(config, config_fd=config_fd, environ=dict(os.environ)).run()
+    status = Guard(config, config_fd=config_fd, environ=given_environ()).run()
     # Python gives up its handlers before it ends: a late signal must not decide how.
     signal.pthread_sigmask(signal.SIG_BLOCK, ALL_SIGNALS)
     return status

@@ -4,9 +4,10 @@ The environment that the workload gets: its own, without what is ours or stale.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
-__all__ = ["HANDED_TO_WORKLOAD", "workload_environ"]
+__all__ = ["HANDED_TO_WORKLOAD", "given_environ", "workload_environ"]
 
 HANDED_TO_WORKLOAD = (
     "LEADER_IDENTITY",
@@ -17,6 +18,24 @@ HANDED_TO_WORKLOAD = (
     "LEADER_STATUS_URL",
 )
 """What a term tells its workload; none of these names is a setting."""
+
+
+def given_environ() -> dict[str, str]:
+    """
+    Return the environment without what Python added to it.
+
+    Where it names no locale, Python chooses one (LC_CTYPE) and would hand it on.
+    """
+    environ, name = dict(os.environ), b"LC_CTYPE="
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = [x for x in file.read().split(b"\0") if x.startswith(name)]
+    except OSError:
+        return environ
+    environ.pop("LC_CTYPE", None)
+    for entry in given:
+        environ["LC_CTYPE"] = os.fsdecode(entry[len(name) :])
+    return environ
 
 
 def workload_environ(environ: Mapping[str, str]) -> dict[str, str]:

@@ -9,13 +9,21 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from k8s_leader.guard.descent import state
 from tests.helpers.candidate import wait_until
 from tests.helpers.measured import command
+from tests.integration.guard.harness import as_pid_1
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.slow
+
+SAY = ["--", "sh", "-c", "echo leading; exec sleep 60"]
 
 
 def children(pid: int) -> dict[int, list[str]]:
@@ -28,6 +36,15 @@ def children(pid: int) -> dict[int, list[str]]:
             line = Path(f"/proc/{word}/cmdline").read_text()
             found[int(word)] = line.rstrip("\0").split("\0")
     return found
+
+
+def ignores(pid: int, number: int) -> bool:
+    """
+    Tell whether a process ignores a signal.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    mask = next(line for line in lines if line.startswith("SigIgn:")).split()[1]
+    return bool(int(mask, 16) >> number - 1 & 1)
 
 
 def electors(pid: int) -> dict[int, list[str]]:
@@ -51,16 +68,87 @@ def test_the_guard_takes_over_an_elector_that_loads_what_it_needs(
     lease, file = f"sqlite:{tmp_path / 'lease.db'}", tmp_path / "config.yaml"
     file.write_text(f"lease: {lease}\n")
     flags = ["--lease", lease] if written == "flag" else ["--config", str(file)]
-    words = ["run", *flags, "--", "sh", "-c", "echo leading; exec sleep 60"]
-    with subprocess.Popen(command(tmp_path, *words), stdout=subprocess.PIPE) as guard:
+    argv = command(tmp_path, "run", *flags, *SAY)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as guard:
         assert guard.stdout is not None
         assert guard.stdout.readline() == b"leading\n"
         ((first, handed),) = electors(guard.pid).items()
         assert handed[2:] == left
         assert len(children(guard.pid)) == 2  # and the workload
+        assert ignores(first, signal.SIGTTOU)  # a terminal does not stop it
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: electors(guard.pid).keys() - {first})
         ((_, handed),) = electors(guard.pid).items()
         assert handed[2:] == []
         guard.terminate()
     assert guard.returncode == 128 + signal.SIGTERM
+
+
+class Held:
+    """
+    A `run` whose elector loads already while it waits for its file: that is a pipe.
+    """
+
+    def __init__(self, folder: Path, *, prefix: list[str]) -> None:
+        self._file = folder / "config.yaml"
+        self._lease = f"sqlite:{folder / 'lease.db'}"
+        os.mkfifo(self._file)
+        argv = command(folder, "run", "--config", str(self._file), *SAY)
+        self.process = subprocess.Popen([*prefix, *argv], stdout=subprocess.PIPE)
+        if prefix:
+            wait_until(lambda: children(self.process.pid))
+        self.pid = (
+            next(iter(children(self.process.pid))) if prefix else self.process.pid
+        )
+        wait_until(lambda: electors(self.pid))
+        (self.elector,) = electors(self.pid)
+
+    def go_on(self) -> None:
+        """
+        Give it the file; returns once it is read.
+        """
+        self._file.write_text(f"lease: {self._lease}\n")
+
+    def line(self) -> bytes:
+        """
+        Return the next line that the workload wrote.
+        """
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+
+@pytest.fixture(params=["plain process", "PID 1"])
+def held(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Held]:
+    made = Held(tmp_path, prefix=as_pid_1() if request.param == "PID 1" else [])
+    with made.process:
+        yield made
+        made.process.kill()
+
+
+def test_a_stop_before_the_settings_are_read_is_obeyed(held: Held) -> None:
+    os.kill(held.pid, signal.SIGTERM)
+    held.go_on()
+    assert held.process.wait(30) == 0
+    assert held.line() == b""
+    assert state(held.elector) in ("", "Z")
+
+
+def test_an_early_elector_that_died_before_there_was_a_guard_is_replaced(
+    held: Held,
+) -> None:
+    """
+    Nobody heard SIGCHLD then: it waits for the guard.
+    """
+    os.kill(held.elector, signal.SIGKILL)
+    wait_until(lambda: state(held.elector) == "Z")
+    held.go_on()
+    assert held.line() == b"leading\n"
+    assert held.elector not in electors(held.pid)
+    os.kill(held.pid, signal.SIGTERM)
+    assert held.process.wait(30) == 128 + signal.SIGTERM
+
+
+def test_a_killed_run_leaves_no_elector(held: Held) -> None:
+    os.kill(held.pid, signal.SIGKILL)
+    held.process.wait(30)
+    wait_until(lambda: state(held.elector) in ("", "Z"))

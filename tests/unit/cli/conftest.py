@@ -19,10 +19,12 @@ def restored_signals() -> Iterator[None]:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     interrupt = signal.getsignal(signal.SIGINT)
     pipe = signal.getsignal(signal.SIGPIPE)
+    behind = signal.getsignal(signal.SIGTTOU)
     yield
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGPIPE, pipe)
+    signal.signal(signal.SIGTTOU, behind)
 
 
 @pytest.fixture

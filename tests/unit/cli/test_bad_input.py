@@ -194,6 +194,36 @@ def test_a_kubeconfig_list_without_any_file_is_a_warning(
     assert len(started) == 1
 
 
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [(None, "/proc is missing"), ("1", "/proc is 'of another PID namespace")],
+)
+def test_without_a_proc_of_its_own_nothing_is_guarded(
+    capsys: pytest.CaptureFixture[str],
+    started: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    seen: str | None,
+    said: str,
+) -> None:
+    """
+    No children to be seen would mean that every tree is gone.
+    """
+
+    def readlink(path: str) -> str:
+        assert path == "/proc/self"
+        if seen is None:
+            raise FileNotFoundError(2, "No such file or directory")
+        return seen
+
+    monkeypatch.setattr("os.readlink", readlink)
+    assert main(["run", *LEASE, "--", "true"]) == 78
+    err = capsys.readouterr().err
+    assert said in err
+    assert "--mount-proc" in err
+    assert started == []
+    assert main(["run", "--disabled", "--", "true"]) == 0
+
+
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
 def test_other_platforms_are_refused_clearly(
     capsys: pytest.CaptureFixture[str],

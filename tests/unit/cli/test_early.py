@@ -83,14 +83,14 @@ def test_the_guard_is_handed_an_elector_that_loads_its_store(
 ) -> None:
     handed: list[dict[str, Any]] = []
 
-    def execv(_path: str, argv: list[str]) -> None:
+    def execve(_path: str, argv: list[str], _environ: object) -> None:
         fd = int(argv[4])
         handed.append(json.loads(os.pread(fd, 1000, 0)))
         if fd != waiting.config_fd:
             os.close(fd)
         raise OSError(2, "no such file")
 
-    monkeypatch.setattr("os.execv", execv)
+    monkeypatch.setattr("os.execve", execve)
     for store in ("kubernetes", "sqlite"):
         assert is_there(waiting.handed_on[0])
         with pytest.raises(LeaderError, match="cannot start"):
@@ -133,6 +133,22 @@ def test_without_a_process_for_it_the_guard_tries_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(early, "elector_argv", lambda: ["/nowhere/python"])
+    before = descriptors()
+    assert start_early(ON_CLUSTER, os.environ) is None
+    assert descriptors() == before
+
+
+def test_without_descriptors_for_it_none_is_left_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    What is open and inheritable here ends up in the workload.
+    """
+
+    def refuse(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("_socket.socketpair", refuse)
     before = descriptors()
     assert start_early(ON_CLUSTER, os.environ) is None
     assert descriptors() == before

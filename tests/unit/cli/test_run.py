@@ -267,6 +267,18 @@ def test_a_python_that_cannot_be_started_again_is_an_error(
         become.become_guard({"command": []})
 
 
+def test_a_configuration_that_cannot_be_kept_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("os.memfd_create", refuse)
+    assert early.start_early(["--lease", "x", "--", "true"], {}) is None
+    with pytest.raises(LeaderError, match="memory file.*not implemented"):
+        become.become_guard({})
+
+
 def disabled(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "k8s_leader", "run", "--disabled", "--", *command],

@@ -4,6 +4,7 @@ Finding and ending processes where `/proc` and the kernel say no.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from k8s_leader.guard import cgroup, descent, linux, tree
+from k8s_leader.guard.environ import given_environ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,3 +235,29 @@ def test_a_cgroup_that_does_not_let_us_in_is_not_an_error(tmp_path: Path) -> Non
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "cgroup.procs").symlink_to("/dev/full")
     assert not cgroup.Cgroup(str(tmp_path / "full")).enter()
+
+
+def test_an_environment_that_cannot_be_read_again_is_taken_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("k8s_leader.guard.environ.open", denied, raising=False)
+    assert given_environ() == dict(os.environ)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(b"A=1\0LC_CTYPE=C\0", "C"), (b"A=1\0NOT_LC_CTYPE=C\0", None)]
+)
+def test_a_locale_that_python_chose_is_not_handed_on(
+    monkeypatch: pytest.MonkeyPatch, given: bytes, kept: str | None
+) -> None:
+    def read_again(*_: object) -> io.BytesIO:
+        return io.BytesIO(given)
+
+    monkeypatch.setattr("k8s_leader.guard.environ.open", read_again, raising=False)
+    monkeypatch.setenv("LC_CTYPE", "C.UTF-8")
+    found = given_environ()
+    assert found.pop("LC_CTYPE", None) == kept
+    assert found == {k: v for k, v in os.environ.items() if k != "LC_CTYPE"}
