@@ -24,7 +24,9 @@ over the YAML file (`--config FILE` or `K8S_LEADER_CONFIG`), and that over defau
 `k8s-leader config validate` checks and starts nothing. A wrong value is one message
 that names the setting as it was written, and exit status 78; nothing is started.
 
-- The key in the file is the flag without its dashes: `lease-duration: 15s`.
+- The key in the file is the flag without its dashes: `lease-duration: 15s`. A value
+  means what it means after the flag, `off` too. Commands and lists may be YAML lists
+  (`health-exec: [sh, -c, 'test -e /tmp/ok']`), `signal-map` a mapping.
 - An empty variable says nothing. An unknown `K8S_LEADER_*` variable is a warning, an
   unknown key in the file an error; both guess what was meant.
 - Durations are Go's: `15s`, `1m30s`, `500ms`; a plain number is seconds.

@@ -10,10 +10,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from k8s_leader.errors import SettingsError
+from k8s_leader.settings import parsers
 from k8s_leader.settings.table import BY_NAME, PREFIX, SETTINGS
 from k8s_leader.values import dataclass
 
@@ -124,7 +126,8 @@ def from_file(path: str, *, setting: str = "--config") -> dict[str, Written]:
             )
         if value is not None:
             where = f"{path}: {key}"
-            text = _scalar(value, where=where)
+            is_command = BY_NAME[key].parse is parsers.command
+            text = _text(value, where=where, is_command=is_command)
             found[key] = Written(text=text, source="file", where=where)
     return found
 
@@ -156,6 +159,8 @@ def _mapping(path: str, text: str, setting: str) -> dict[str, Any]:
 
     class Loader(yaml.SafeLoader):
         """
+        Leaves plain scalars as they are written: YAML reads ``off`` as a truth value.
+
         Refuses a key that stands twice: one of the two would be ignored.
         """
 
@@ -171,6 +176,11 @@ def _mapping(path: str, text: str, setting: str) -> dict[str, Any]:
                     )
             return super().construct_mapping(node, deep)
 
+    def as_written(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+        return loader.construct_scalar(node)
+
+    for kind in ("bool", "int", "float"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", as_written)
     try:
         data = yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
@@ -190,16 +200,15 @@ def _mapping(path: str, text: str, setting: str) -> dict[str, Any]:
     return data
 
 
-def _scalar(value: object, *, where: str) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    if isinstance(value, list) and all(isinstance(v, str | int) for v in value):
-        return ",".join(str(v) for v in value)
-    if isinstance(value, dict) and all(
-        isinstance(v, str | int) for v in value.values()
-    ):
+def _text(value: object, *, where: str, is_command: bool) -> str:
+    """
+    Return a value as a flag would say it.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return shlex.join(value) if is_command else ",".join(value)
+    if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
         return ",".join(f"{k}={v}" for k, v in value.items())
     raise SettingsError(
         where,

@@ -50,19 +50,39 @@ def test_nothing_similar_gives_no_guess() -> None:
     assert did_you_mean("zzz", ["lease"]) == ""
 
 
-def test_yaml_types_become_the_text_of_flags(tmp_path: Path) -> None:
+def test_yaml_values_become_the_text_of_flags(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(
         "lease-duration: 15\nonce: on\nsuccess-exit-codes: [143, 130]\n"
-        "signal-map: {HUP: USR1}\nkill-time: 1.5\nnamespace: null\n"
+        "signal-map: {HUP: USR1}\nkill-time: 1.5\nnamespace: null\nlease: 007\n"
+        "health-exec: [sh, -c, test -e '/tmp/a b']\n"
     )
     assert {name: found.text for name, found in from_file(str(file)).items()} == {
         "lease-duration": "15",
-        "once": "true",
+        "once": "on",
         "success-exit-codes": "143,130",
         "signal-map": "HUP=USR1",
         "kill-time": "1.5",
+        "lease": "007",
+        "health-exec": """sh -c 'test -e '"'"'/tmp/a b'"'"''""",
     }
+
+
+def test_off_in_a_file_is_the_word_and_no_truth_value(tmp_path: Path) -> None:
+    """
+    Read as YAML does it was the path ``false`` of a termination log.
+    """
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        "lease: x\nhttp: off\ntermination-log: off\nonce: yes\nevents: False\n"
+        "standby-command: [sleep, 5]\n"
+    )
+    settings = Settings.load({}, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, str(file))
+    assert settings.web.http is None
+    assert settings.workload.termination_log is None
+    assert settings.workload.once is True
+    assert settings.cluster.events is False
+    assert settings.companions.standby_command == ("sleep", "5")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "null\n", "{}\n"])
