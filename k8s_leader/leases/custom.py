@@ -16,6 +16,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
+from k8s_leader._aio import in_daemon
 from k8s_leader.election.observation import LossReason, Lost
 from k8s_leader.election.record import TermId
 from k8s_leader.errors import LeaseError, LeaseUnavailableError
@@ -39,9 +40,10 @@ class BoolManager(Protocol):
     """
     What a user writes; each method may be plain or a coroutine function.
 
-    A plain method runs in a thread of its own and may block. Raising means "not
-    known": it is tried again until the deadline. ``False`` from ``renew`` means that
-    the lease is another's: the workload is killed.
+    A plain method runs in a thread of its own and may block; one that hangs for ever
+    does not keep the process from ending. Raising means "not known": it is tried again
+    until the deadline. ``False`` from ``renew`` means that the lease is another's: the
+    workload is killed.
     """
 
     def acquire(self, identity: str, duration: float) -> bool | Awaitable[bool]:
@@ -184,7 +186,8 @@ async def _ask(method: Callable[..., bool | Awaitable[bool]], *args: object) -> 
         if inspect.iscoroutinefunction(method):
             answer = await method(*args)
         else:
-            answer = await asyncio.to_thread(method, *args)
+            name = f"lease-{method.__name__}"
+            answer = await in_daemon(lambda: method(*args), name=name)
             if inspect.isawaitable(answer):
                 answer = await answer
     except LeaseError:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import NoReturn, Protocol, Self
 
+from k8s_leader._aio import call_in
 from k8s_leader.clock import Clock
 from k8s_leader.election.grant import Grant
 from k8s_leader.errors import LeadershipLostError
@@ -102,14 +103,6 @@ class Signal:
             await future
         finally:
             self.remove_callback(happened)
-
-
-def call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-    """
-    Call something in another thread's loop; a closed loop needs nothing any more.
-    """
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(callback)
 
 
 class TermOwner(Protocol):
