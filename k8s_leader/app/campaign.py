@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 import threading
 import uuid
 from collections.abc import AsyncIterator
@@ -19,6 +17,8 @@ from k8s_leader.app.managers import plan_manager
 from k8s_leader.app.options import (
     Options,
     StopToken,
+    check_options,
+    checked_identity,
     checked_interval,
     checked_priority,
     timing_of,
@@ -56,8 +56,8 @@ class Candidate:
     """
 
     def __init__(self, lease: str | None, options: Options) -> None:
-        prefix = options.get("identity") or os.environ.get("POD_NAME")
-        self.identity = f"{prefix or socket.gethostname()}_{uuid.uuid4()}"
+        check_options(options)
+        self.identity = f"{checked_identity(options)}_{uuid.uuid4()}"
         self._options = options
         runtime = options.get("runtime")
         self._clock = SystemClock()
@@ -72,6 +72,7 @@ class Candidate:
             timing=timing,
             kubeconfig=options.get("kubeconfig"),
             context=options.get("context"),
+            may_create=options.get("lease_create", True),
             priority=checked_priority(options),
             runtime=runtime,
         )

@@ -7,14 +7,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import cast
+from typing import TypeGuard, cast
 
 from k8s_leader.app.runtime import Runtime
 from k8s_leader.app.stores import LeaseChoice, Lender, open_manager
 from k8s_leader.clock import Clock
 from k8s_leader.election.priority import HIGHEST
 from k8s_leader.election.timing import Timing
-from k8s_leader.errors import SettingsError
+from k8s_leader.errors import InWords, SettingsError
 from k8s_leader.leases.custom import BoolLeaseManager, BoolManager
 from k8s_leader.leases.memory import (
     InMemoryLeaseManager,
@@ -30,6 +30,8 @@ __all__ = ["ManagerPlan", "Opened", "OwnManager", "plan_manager"]
 
 OwnManager = BoolManager | LeaseManager | Callable[[str], BoolManager | LeaseManager]
 """A user's manager, or a factory of one that is called with the identity."""
+
+_METHODS = ("acquire", "renew", "release")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ def plan_manager(
     timing: Timing,
     kubeconfig: str | None = None,
     context: str | None = None,
+    may_create: bool = True,
     priority: int = HIGHEST,
     runtime: Runtime | None = None,
 ) -> ManagerPlan:
@@ -86,6 +89,8 @@ def plan_manager(
         SettingsError: the lease cannot be named so, or is missing in a cluster.
     """
     if manager is not None:
+        if not _is_factory(manager):
+            _check_manager(manager)
         return ManagerPlan(open=lambda: _own(manager, identity, lease or "default"))
     if runtime is not None:
         kubeconfig, context = runtime.kubeconfig, runtime.context
@@ -99,6 +104,7 @@ def plan_manager(
         store=name.store,
         lease=name.name,
         namespace=name.namespace,
+        may_create=may_create,
         kubeconfig=kubeconfig,
         context=context,
         priority=priority,
@@ -129,11 +135,34 @@ def _name(lease: str | None, *, on_kubernetes: bool) -> LeaseName:
     return name
 
 
+def _is_factory(
+    manager: OwnManager,
+) -> TypeGuard[Callable[[str], BoolManager | LeaseManager]]:
+    """
+    Tell a factory from an instance; a class has the methods, too, and is a factory.
+    """
+    return isinstance(manager, type) or (
+        callable(manager) and not hasattr(manager, "acquire")
+    )
+
+
+def _check_manager(manager: object) -> None:
+    missing = [name for name in _METHODS if not callable(getattr(manager, name, None))]
+    if missing:
+        raise SettingsError(
+            "manager",
+            InWords(f"a {type(manager).__name__} without {', '.join(missing)}"),
+            allowed="an object with acquire, renew and release, or a factory of one",
+            fix="write the three methods: docs/library.md",
+        )
+
+
 @asynccontextmanager
 async def _own(manager: OwnManager, identity: str, lease: str) -> AsyncIterator[Opened]:
     made = manager
-    if not hasattr(manager, "acquire"):
+    if _is_factory(manager):
         made = manager(identity)
+        _check_manager(made)
     if hasattr(made, "changes"):
         opened = cast("LeaseManager", made)
     else:

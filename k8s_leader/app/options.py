@@ -5,6 +5,10 @@ What can be said about a candidacy in the library, and what it means.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
+import os
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict
@@ -13,15 +17,24 @@ from k8s_leader.app.managers import OwnManager
 from k8s_leader.app.runtime import Runtime
 from k8s_leader.election.priority import HIGHEST, NEVER
 from k8s_leader.election.timing import Timing
-from k8s_leader.errors import SettingsError
+from k8s_leader.errors import InWords, SettingsError
 from k8s_leader.observers.port import Observer
 from k8s_leader.runner.heartbeat import Heartbeat
 from k8s_leader.runner.term import Signal
+from k8s_leader.settings.names import identity_prefix
 
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
-__all__ = ["Options", "StopToken", "checked_interval", "checked_priority", "timing_of"]
+__all__ = [
+    "Options",
+    "StopToken",
+    "check_options",
+    "checked_identity",
+    "checked_interval",
+    "checked_priority",
+    "timing_of",
+]
 
 StopToken = Signal | asyncio.Event | threading.Event
 """What a service may be told to stop by, from outside."""
@@ -36,6 +49,8 @@ class Options(TypedDict, total=False):
         identity: its first part; the unique part is always added.
         priority: from 10 (takes a free lease at once) to 0 (only when switched over
             to); of Kubernetes and SQLite leases.
+        lease_create: whether a missing lease is made (yes); of Kubernetes and SQLite
+            leases. Turn it off where the chart or an administrator owns it.
         lease_duration: a number, or a function that is asked before each acquisition.
         renew_deadline: when renewing is given up; derived from the duration, as are
             all the following.
@@ -65,6 +80,7 @@ class Options(TypedDict, total=False):
     manager: OwnManager | None
     identity: str | None
     priority: int
+    lease_create: bool
     lease_duration: float | Callable[[], float]
     renew_deadline: float | None
     renew_every: float | None
@@ -108,6 +124,87 @@ def timing_of(given: Options) -> Timing:
     )
 
 
+def check_options(given: Options) -> None:
+    """
+    Refuse what nothing would be done with, or not what was meant.
+
+    Raises:
+        SettingsError: an option does not exist, or names no way to treat a loss (a
+            misspelt one must not mean "carry on"), or contradicts another.
+    """
+    for name in sorted(given.keys() - Options.__annotations__.keys()):
+        raise _unknown(name)
+    _check_words(given)
+    for name, callback in (
+        ("heartbeat", given.get("heartbeat")),
+        ("on_leader_elected", given.get("on_leader_elected")),
+    ):
+        if callback is not None and not callable(callback):
+            raise SettingsError(
+                name, callback, allowed="a function", fix="give the function itself"
+            )
+    _check_runtime(given)
+
+
+def _check_words(given: Options) -> None:
+    on_loss = given.get("on_loss", "kill")
+    if on_loss not in ("kill", "carry-on"):
+        raise SettingsError(
+            "on_loss", on_loss, allowed="kill, carry-on", fix="leave it out: kill"
+        )
+    create = given.get("lease_create", True)
+    if not isinstance(create, bool):
+        raise SettingsError(
+            "lease_create", create, allowed="True, False", fix="leave it out: True"
+        )
+
+
+def _check_runtime(given: Options) -> None:
+    if given.get("runtime") is None:
+        return
+    for name, value in (
+        ("kubeconfig", given.get("kubeconfig")),
+        ("context", given.get("context")),
+    ):
+        if value is not None:
+            raise SettingsError(
+                name, value, allowed="nothing beside runtime", fix="give it there"
+            )
+
+
+def _unknown(name: str) -> SettingsError:
+    from k8s_leader.settings.sources import did_you_mean
+
+    known = Options.__annotations__
+    return SettingsError(
+        f"the option {name}",
+        InWords("unknown"),
+        allowed=f"the options of k8s_leader.campaign{did_you_mean(name, known)}",
+        fix="correct its name, or leave it out",
+    )
+
+
+def checked_identity(given: Options) -> str:
+    """
+    Return the readable part of the identity: the given one, the Pod's, the host's.
+
+    Raises:
+        SettingsError: it would spoil a record or a line of a log.
+    """
+    prefix = given.get("identity")
+    if prefix is not None:
+        try:
+            return identity_prefix(prefix)
+        except (TypeError, ValueError) as exc:
+            raise SettingsError(
+                "identity", prefix, allowed=str(exc), fix="use the name of Pod or host"
+            ) from None
+    for name in (os.environ.get("POD_NAME", ""), socket.gethostname()):
+        with contextlib.suppress(ValueError):
+            return identity_prefix(name)
+    return "candidate"
+
+
 def checked_priority(given: Options) -> int:
     """
     Return the priority.
@@ -134,7 +231,8 @@ def checked_interval(given: Options) -> float:
         SettingsError: they are not positive.
     """
     every = given.get("heartbeat_every", 30.0)
-    if not every > 0:
+    is_number = isinstance(every, int | float)
+    if not is_number or not math.isfinite(every) or every <= 0:
         raise SettingsError(
             "heartbeat_every", every, allowed="seconds above 0", fix="leave it out: 30"
         )

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import pytest
 
 import k8s_leader
 from k8s_leader.leases.memory import process_lease, warn_once
+from k8s_leader.leases.sqlite import glance
 from k8s_leader.observers.port import RequestDone
 
 if TYPE_CHECKING:
@@ -155,7 +158,87 @@ async def test_a_lease_length_may_be_computed_and_a_day_is_valid(lease: str) -> 
     assert asked
 
 
-@pytest.mark.parametrize("how", ["instance", "factory"])
+async def test_a_computed_lease_length_is_asked_for_before_each_term(
+    lease: str,
+) -> None:
+    lengths, grants = [20.0], []
+    async with k8s_leader.campaign(
+        lease=lease, lease_duration=lambda: lengths[-1], retry_period=0.05
+    ) as candidate:
+        async for term in candidate.terms():
+            async with term:
+                grants.append(term.grant.until - term.grant.sent)
+                lengths.append(40.0)
+                if len(grants) == 2:
+                    candidate.stop()
+    assert grants == pytest.approx([20 - 1.4, 40 - 1.8])
+
+
+async def test_a_lease_length_that_turns_out_wrong_stops_and_surfaces(
+    lease: str,
+) -> None:
+    lengths = [20.0]
+    with pytest.raises(k8s_leader.SettingsError, match="lease_duration is 0"):  # noqa: PT012
+        async with k8s_leader.campaign(
+            lease=lease, lease_duration=lambda: lengths[-1], retry_period=0.05
+        ) as candidate:
+            async for term in candidate.terms():
+                async with term:
+                    lengths.append(0.0)
+    assert process_lease(lease.removeprefix("memory:")).holder == ""
+
+
+class Paced(Mine):
+    """
+    Gives the lease or not, and tells when it was asked for the fifth time.
+    """
+
+    def __init__(self, *, gives: bool) -> None:
+        super().__init__()
+        self.often = k8s_leader.Signal()
+        self.renewals = 0
+        self._gives = gives
+
+    async def acquire(self, identity: str, duration: float) -> bool:
+        await super().acquire(identity, duration)
+        if len(self.asked) == 5:
+            self.often.set()
+        return self._gives
+
+    async def renew(self, identity: str, duration: float) -> bool:
+        self.renewals += 1
+        if self.renewals == 5:
+            self.often.set()
+        return True
+
+
+@pytest.mark.parametrize(
+    ("gives", "pace"),
+    [
+        (True, {"renew_every": 0.01}),
+        (False, {"renew_every": 0.01, "acquire_every": 0.02}),
+    ],
+    ids=["renew_every", "acquire_every"],
+)
+async def test_the_store_is_asked_as_often_as_it_was_said(
+    gives: bool, pace: dict[str, Any]
+) -> None:
+    """
+    By default five take 12 s for a leader, and a minute for a standby.
+    """
+    manager = Paced(gives=gives)
+    async with asyncio.timeout(5):
+        async with k8s_leader.campaign(manager=manager, **pace) as candidate:
+            if gives:
+                async for term in candidate.terms():
+                    async with term:
+                        await manager.often
+                    break
+            else:
+                await manager.often
+
+
+@pytest.mark.parametrize("how", ["instance", "factory", "class"])
 async def test_a_manager_of_ones_own_is_three_methods_returning_bool(how: str) -> None:
     made: list[Mine] = [Mine()]
 
@@ -163,10 +246,45 @@ async def test_a_manager_of_ones_own_is_three_methods_returning_bool(how: str) -
         made.append(Mine(identity))
         return made[-1]
 
-    term = await _lead_once(None, manager=made[0] if how == "instance" else factory)
+    class Its(Mine):
+        def __init__(self, identity: str) -> None:
+            super().__init__(identity)
+            made.append(self)
+
+    manager = {"instance": made[0], "factory": factory, "class": Its}[how]
+    term = await _lead_once(None, manager=manager)
     assert term.fencing_token is None
     assert made[-1].asked[-1] == "release"
     assert made[-1].asked[0].startswith(f"acquire {term.identity} ")
+
+
+_HANGING = """
+import threading
+import k8s_leader
+
+renewing, stop = threading.Event(), k8s_leader.Signal()
+
+class Hanging:
+    def acquire(self, identity, duration):
+        return True
+    def renew(self, identity, duration):
+        renewing.set()
+        threading.Event().wait()  # as a driver does that knows no time-out
+    def release(self, identity):
+        print("released", flush=True)
+        return True
+
+def serve(term):
+    assert renewing.wait(20)
+    stop.set()
+
+k8s_leader.run(serve, manager=Hanging(), stop=stop, renew_every=0.01)
+"""
+
+
+def test_a_plain_method_that_hangs_does_not_keep_the_process_from_ending() -> None:
+    said = subprocess.check_output([sys.executable, "-c", _HANGING], timeout=30)
+    assert said == b"released\n"
 
 
 async def test_the_node_id_is_a_prefix_and_the_rest_is_unique(lease: str) -> None:
@@ -330,6 +448,16 @@ async def test_a_start_up_fault_stops_and_surfaces(tmp_path: Path) -> None:
     (tmp_path / "lease.db").write_text("this is no database, whatever its name says")
     with pytest.raises(k8s_leader.LeaderError):
         await _lead_once(f"sqlite:{tmp_path / 'lease.db'}")
+
+
+def test_a_missing_lease_is_not_made_where_that_is_turned_off(tmp_path: Path) -> None:
+    path = tmp_path / "lease.db"
+    for create, outcome in ((False, None), (True, "led"), (False, "led")):
+        with k8s_leader.leader_only(
+            lease=f"sqlite:{path}", lease_create=create
+        ) as jobs:
+            assert jobs(lambda term: "led")() == outcome
+        assert (glance(path, name="leader") is None) is (outcome is None)
 
 
 async def test_two_candidates_share_a_runtimes_thread(tmp_path: Path) -> None:
