@@ -31,6 +31,13 @@ def test_the_demo_hands_over_fails_over_and_counts_the_leaders() -> None:
     assert done.returncode == 0, done.stderr
     assert "leaders at once: never more than 1" in done.stdout
     assert "is killed (SIGKILL)" in done.stdout
+    assert done.stdout.count("stops gracefully (SIGTERM)") == 2
+    _, _, table = done.stdout.partition("next workload runs after\n")
+    assert [line.split()[1] for line in table.splitlines()[:3]] == [
+        "stops",
+        "is",
+        "stops",
+    ]
     assert done.stdout.count("leads after") == 3
 
 

@@ -66,6 +66,8 @@ def test_an_elector_on_kubernetes_reads_no_authorities_that_it_never_asks() -> N
     assert {"aiohttp", "k8s_leader.kube.client"} <= set(found["modules"])
     for name in (*FOREIGN, "aiohttp.web"):
         assert name not in found["modules"]
+    # Of the client only what k8s_leader.kube.lean keeps to itself: not its 700 models.
+    assert not [name for name in found["modules"] if name.startswith("kubernetes")]
     assert (found["trusted"], found["collects"]) == ("/a/file", True)
     assert found["read"] == 0
 
