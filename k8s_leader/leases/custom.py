@@ -113,7 +113,7 @@ class BoolLeaseManager:
         """
         while self._late:
             await asyncio.wait(set(self._late))
-        task = self._start(self._manager.acquire, self._identity, duration)
+        task = self._start("acquire", self._identity, duration)
         try:
             won = await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -125,7 +125,7 @@ class BoolLeaseManager:
         """
         Ask the user's manager; ``False`` is a loss.
         """
-        task = self._start(self._manager.renew, self._identity, duration)
+        task = self._start("renew", self._identity, duration)
         if await asyncio.shield(task):
             return StillHeld()
         return Lost(reason=LossReason.REFUSED)
@@ -134,7 +134,7 @@ class BoolLeaseManager:
         """
         Ask the user's manager; ``False`` means that it was not ours any more.
         """
-        await asyncio.shield(self._start(self._manager.release, self._identity))
+        await asyncio.shield(self._start("release", self._identity))
 
     async def adopt(self, term: TermId, *, token: int | None) -> bool:
         """
@@ -160,10 +160,9 @@ class BoolLeaseManager:
         for task in self._late:
             task.cancel()
 
-    def _start(
-        self, method: Callable[..., bool | Awaitable[bool]], *args: object
-    ) -> asyncio.Task[bool]:
-        task = asyncio.create_task(_ask(method, *args), name=f"lease-{method.__name__}")
+    def _start(self, what: str, *args: object) -> asyncio.Task[bool]:
+        method = getattr(self._manager, what)
+        task = asyncio.create_task(_ask(what, method, *args), name=f"lease-{what}")
         self._late.add(task)
         task.add_done_callback(self._settled)
         return task
@@ -175,10 +174,12 @@ class BoolLeaseManager:
 
     def _give_back(self, task: asyncio.Task[bool]) -> None:
         if not task.cancelled() and task.exception() is None and task.result():
-            self._start(self._manager.release, self._identity)
+            self._start("release", self._identity)
 
 
-async def _ask(method: Callable[..., bool | Awaitable[bool]], *args: object) -> bool:
+async def _ask(
+    what: str, method: Callable[..., bool | Awaitable[bool]], *args: object
+) -> bool:
     """
     Call a user's method, plain or async, and read its answer.
     """
@@ -186,19 +187,17 @@ async def _ask(method: Callable[..., bool | Awaitable[bool]], *args: object) -> 
         if inspect.iscoroutinefunction(method):
             answer = await method(*args)
         else:
-            name = f"lease-{method.__name__}"
-            answer = await in_daemon(lambda: method(*args), name=name)
+            answer = await in_daemon(lambda: method(*args), name=f"lease-{what}")
             if inspect.isawaitable(answer):
                 answer = await answer
     except LeaseError:
         raise
     except Exception as exc:
         raise LeaseUnavailableError(
-            f"the lease manager's {method.__name__} raised {type(exc).__name__}: {exc}"
+            f"the lease manager's {what} raised {type(exc).__name__}: {exc}"
         ) from exc
     if not isinstance(answer, bool):
         raise LeaseUnavailableError(
-            f"the lease manager's {method.__name__} returned "
-            f"{type(answer).__name__}, not a bool"
+            f"the lease manager's {what} returned {type(answer).__name__}, not a bool"
         )
     return answer

@@ -20,6 +20,7 @@ import psycopg
 import pytest
 
 from examples.postgres_manager import TABLE, PostgresManager
+from k8s_leader.app.campaign import campaign
 from k8s_leader.election.observation import LossReason, Lost
 from k8s_leader.election.record import TermId
 from k8s_leader.errors import LeaseConflictError, LeaseUnavailableError
@@ -254,6 +255,35 @@ async def test_bools_tell_nothing_else(bools: Bools) -> None:
     assert not done
     watch.cancel()
     await a.close()
+
+
+@pytest.mark.pg
+async def test_candidates_on_a_postgresql_row_lead_one_after_the_other(
+    postgres: str,
+) -> None:
+    with psycopg.connect(postgres, autocommit=True) as server:
+        server.execute(TABLE)
+        server.execute("DELETE FROM lease")
+    inside: list[str] = []
+    led: list[str] = []
+
+    async def lead() -> None:
+        async with campaign(
+            manager=lambda _: PostgresManager(postgres),
+            renew_every=0.1,
+            acquire_every=0.2,
+        ) as candidate:
+            async for term in candidate.terms():
+                async with term:
+                    inside.append(candidate.identity)
+                    assert len(inside) == 1
+                    await asyncio.sleep(0.3)  # in which the others try
+                    led.append(inside.pop())
+                return
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(lead() for _ in range(3)))
+    assert len(set(led)) == 3
 
 
 class SlowPlain(Plain):

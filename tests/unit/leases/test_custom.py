@@ -5,13 +5,15 @@ Managers of users' own that hang, come too late, or mix plain and async.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable
+from types import SimpleNamespace
 
 import pytest
 
 from k8s_leader.leases import custom
 from k8s_leader.leases.custom import BoolLeaseManager
-from k8s_leader.leases.port import Held
+from k8s_leader.leases.port import Held, StillHeld
 
 
 class Waiting:
@@ -54,6 +56,25 @@ async def test_a_plain_method_may_return_something_to_await(waiting: Waiting) ->
     waiting.answer.set_result(True)
     manager = BoolLeaseManager(waiting, identity="a")
     assert await manager.acquire(duration=15.0) == Held(token=None)
+
+
+async def test_methods_may_be_anything_that_can_be_called() -> None:
+    """
+    Nothing but a function has a name: these could not even be asked.
+    """
+
+    def answer(told: list[str], identity: str, *_: float) -> bool:
+        told.append(identity)
+        return True
+
+    told: list[str] = []
+    method = functools.partial(answer, told)
+    made = SimpleNamespace(acquire=method, renew=method, release=method)
+    manager = BoolLeaseManager(made, identity="a")
+    assert await manager.acquire(duration=15.0) == Held(token=None)
+    assert await manager.renew(duration=15.0) == StillHeld()
+    await manager.release()
+    assert told == ["a"] * 3
 
 
 async def test_closing_does_not_wait_for_ever_for_a_manager_that_hangs(
