@@ -124,7 +124,7 @@ def _name(lease: str | None, *, on_kubernetes: bool) -> LeaseName:
             )
         lease = "default"
     try:
-        name = lease_name(lease)
+        name = lease_name(str(lease))  # a path, too, is refused by its name
     except ValueError as exc:
         raise SettingsError(
             "lease", lease, allowed=str(exc), fix="name another lease"

@@ -135,6 +135,7 @@ def check_options(given: Options) -> None:
     for name in sorted(given.keys() - Options.__annotations__.keys()):
         raise _unknown(name)
     _check_words(given)
+    _check_kinds(given)
     for name, callback in (
         ("heartbeat", given.get("heartbeat")),
         ("on_leader_elected", given.get("on_leader_elected")),
@@ -157,6 +158,23 @@ def _check_words(given: Options) -> None:
         raise SettingsError(
             "lease_create", create, allowed="True, False", fix="leave it out: True"
         )
+
+
+def _check_kinds(given: Options) -> None:
+    """
+    Refuse what would be found wrong only after the election has begun.
+    """
+    for name, value, kinds, allowed in (
+        ("http", given.get("http"), str, "text"),
+        ("kubeconfig", given.get("kubeconfig"), str | os.PathLike, "a path"),
+        ("context", given.get("context"), str, "text"),
+        ("runtime", given.get("runtime"), Runtime, "a k8s_leader.Runtime"),
+        ("stop", given.get("stop"), StopToken, "an event of asyncio or threading"),
+    ):
+        if value is not None and not isinstance(value, kinds):
+            raise SettingsError(
+                name, value, allowed=allowed, fix="give such a one, or leave it out"
+            )
 
 
 def _check_runtime(given: Options) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "two lines": ({"identity": "a\nb"}, r"identity is 'a\\nb'"),
     "numeric identity": ({"identity": 7}, "identity is 7"),
     "no bool": ({"lease_create": "no"}, "lease_create is 'no'; allowed: True, False"),
+    "no text": ({"http": 9090}, "http is 9090; allowed: text"),
+    "no path": ({"kubeconfig": 7}, "kubeconfig is 7; allowed: a path"),
+    "no context": ({"context": ["a"]}, "context is .*; allowed: text"),
+    "no runtime": ({"runtime": True}, "runtime is True; allowed: a k8s_leader.Runt"),
+    "no event": ({"stop": "now"}, "stop is 'now'; allowed: an event of asyncio or"),
     "priority": ({"priority": 11}, "priority is 11"),
     "no manager": ({"manager": "mine"}, "manager is a str without acquire, renew"),
     "half a manager": ({"manager": Half()}, "manager is a Half without renew, release"),
@@ -60,6 +66,12 @@ def test_what_cannot_be_meant_is_refused_before_anything_begins(
     assert caught.value.fix
     assert "\n" not in str(caught.value)
     assert process_lease(name).read() is None
+
+
+@pytest.mark.parametrize("lease", ["", "Not Valid", "a/b/c", Path("/x"), "redis:x"])
+def test_a_lease_that_cannot_exist_is_refused(lease: Any) -> None:
+    with pytest.raises(k8s_leader.SettingsError, match=r"^lease is .*RFC 1123"):
+        k8s_leader.campaign(lease=lease)
 
 
 def test_the_other_two_ways_refuse_the_same() -> None:
