@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pty
 import signal
 import subprocess
+import termios
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from k8s_leader.guard.descent import state
+from k8s_leader.leases.sqlite import glance
 from tests.helpers.candidate import wait_until
 from tests.helpers.measured import command
 from tests.integration.guard.harness import as_pid_1
+from tests.integration.guard.test_signals import read_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,3 +156,32 @@ def test_a_killed_run_leaves_no_elector(held: Held) -> None:
     os.kill(held.pid, signal.SIGKILL)
     held.process.wait(30)
     wait_until(lambda: state(held.elector) in ("", "Z"))
+
+
+def test_a_terminal_that_stops_who_writes_from_behind_stops_nobody(
+    tmp_path: Path,
+) -> None:
+    """
+    The elector logs there, and a stopped one would not release the lease.
+    """
+    ours, theirs = pty.openpty()
+    attributes = termios.tcgetattr(theirs)
+    attributes[3] |= termios.TOSTOP
+    termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+    lease = tmp_path / "lease.db"
+    script = 'echo "name?"; read name; echo "hello $name"; exit 6'
+    argv = command(tmp_path, "run", "--lease", f"sqlite:{lease}")
+    argv = ["setsid", "--ctty", *argv, "--", "sh", "-c", script]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as guard:
+        os.close(theirs)
+        try:
+            read_until(ours, b"name?")
+            os.write(ours, b"you\n")
+            read_until(ours, b"hello you")
+            assert guard.wait(30) == 6
+        finally:
+            guard.kill()
+            os.close(ours)
+    left = glance(str(lease), name="leader")
+    assert left is not None
+    assert left.record.was_released

@@ -60,6 +60,7 @@ def test_the_electors_word_ends_the_moment(
     elector.expect("stopping")
     elector.stop(why="the label is gone", budget=25.0)
     elector.expect("gone")
-    assert "workload stopping (the label is gone)" in guard.logged()
+    said = "workload stopping (the label is gone): SIGKILL in 25.00 s"
+    assert said in guard.logged()  # what, why, and the time that is left
     elector.exit(0)
     assert guard.wait() == 0
