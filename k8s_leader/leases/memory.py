@@ -84,10 +84,10 @@ class MemoryLease:
         with self._lock:
             self._assigned = identity
             stored = self._row.stored
-            if stored is not None:
-                record = replace(stored.record, preferred_holder=identity)
-                self._put(record, uid=stored.uid)
-            self._tell()
+            # Made where there is none: only what changes a record wakes who waits.
+            record = Record() if stored is None else stored.record
+            uid = str(uuid.uuid4()) if stored is None else stored.uid
+            self._put(replace(record, preferred_holder=identity), uid=uid)
 
     def read(self) -> Stored | None:
         """
