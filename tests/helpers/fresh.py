@@ -5,6 +5,7 @@ A Python of its own, for what depends on what was imported before.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -12,16 +13,26 @@ from typing import Any
 __all__ = ["answer_of"]
 
 
-def answer_of(program: str) -> dict[str, Any]:
+def answer_of(program: str, *, measured: bool = True) -> dict[str, Any]:
     """
     Run a program in a new interpreter and return the JSON object that it prints.
+
+    Args:
+        program: in Python.
+        measured: whether its coverage counts, where any is measured; that loads modules.
     """
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if measured or not name.startswith("COVERAGE_")
+    }
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         check=False,
         timeout=100,
+        env=environ,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)  # type: ignore[no-any-return]
