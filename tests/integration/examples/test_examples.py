@@ -42,7 +42,7 @@ class Replicas:
 
     def start(self, name: str, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "EXAMPLE_LEASE": self.lease}
-        with self.log(name).open("wb") as log:
+        with self.log(name).open("ab") as log:  # as what it starts may do, too
             replica = subprocess.Popen(
                 argv, stdout=log, stderr=log, env=environ, cwd=ROOT
             )
