@@ -19,7 +19,7 @@ def answer_of(program: str, *, measured: bool = True) -> dict[str, Any]:
 
     Args:
         program: in Python.
-        measured: whether its coverage counts, where any is measured; that loads modules.
+        measured: whether its coverage counts, where any is measured; it loads modules.
     """
     environ = {
         name: value
