@@ -5,6 +5,7 @@ Metrics count what happened, in a form that scrapers of both formats understand.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -290,5 +291,6 @@ def test_a_workloads_multiprocess_directory_gets_no_file_of_ours(
 
 @given(st.floats() | st.integers(-(10**9), 10**9).map(float))
 def test_numbers_are_written_as_prometheus_client_writes_them(value: float) -> None:
-    expected = floatToGoString(value)  # type: ignore[no-untyped-call]  # ships none
-    assert _number(value) == expected
+    written = floatToGoString(value)  # type: ignore[no-untyped-call]  # ships none
+    # Older releases put a 0 before an exponent of two digits, which Go does not.
+    assert _number(value) == re.sub(r"e\+0(\d\d)$", r"e+\1", written)
