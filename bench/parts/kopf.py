@@ -44,9 +44,7 @@ def _stopped(lab: Lab, way: str) -> list[float]:
     found = []
     for _ in range(lab.rounds):
         with KopfSite(lab, way) as site:
-            site.enter("a")
-            site.wait_for("tick", name="a")
-            site.enter_and_wait("b")
+            _lead_and_stand_by(site)
             time.sleep(_CALM)
             found.append(_followed(site, "a", signal.SIGTERM, about="stopped"))
     return found
@@ -70,10 +68,14 @@ def _all(lab: Lab, way: str, shares: list[int]) -> Measured:
     return {**joined, "stopped": _stopped(lab, way)}
 
 
-def _round(site: KopfSite, found: Found) -> None:
+def _lead_and_stand_by(site: KopfSite) -> None:
     site.enter("a")
     site.wait_for("tick", name="a")
     site.enter_and_wait("b")
+
+
+def _round(site: KopfSite, found: Found) -> None:
+    _lead_and_stand_by(site)
     found["killed"].append(_followed(site, "a", signal.SIGKILL, about="killed"))
     leader = _come_back(site, found)
     found["beside"].append(_cut_off(site, leader, "b" if leader == "a" else "a"))
