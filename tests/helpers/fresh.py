@@ -5,10 +5,11 @@ A Python of its own, for what depends on what was imported before.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import Any
+
+from tests.helpers.measured import unmeasured
 
 __all__ = ["answer_of"]
 
@@ -21,18 +22,13 @@ def answer_of(program: str, *, measured: bool = True) -> dict[str, Any]:
         program: in Python.
         measured: whether its coverage counts, where any is measured; it loads modules.
     """
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if measured or not name.startswith("COVERAGE_")
-    }
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         check=False,
         timeout=100,
-        env=environ,
+        env=None if measured else unmeasured(),
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)  # type: ignore[no-any-return]

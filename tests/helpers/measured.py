@@ -18,7 +18,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-__all__ = ["command", "interpreter"]
+__all__ = ["command", "interpreter", "unmeasured"]
 
 _START = """\
 import sys
@@ -35,6 +35,13 @@ scope["__spec__"] = ModuleSpec(name, None)
 with open(path) as file:
     exec(compile(file.read(), path, "exec"), scope)
 """
+
+
+def unmeasured() -> dict[str, str]:
+    """
+    Return the environment in which no coverage is measured, which loads modules.
+    """
+    return {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
 
 
 def interpreter(folder: Path) -> str:

@@ -15,6 +15,7 @@ from k8s_leader.cli import become, early, elector, guard_config, main
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import LeaderError
 from k8s_leader.settings import Settings
+from tests.helpers.measured import unmeasured
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -379,11 +380,10 @@ def test_checking_the_command_line_loads_nothing_heavy() -> None:
         "         'prometheus_client', 'logging', 'socket', 'ssl', 'subprocess'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env=environ,
+        env=unmeasured(),
         check=True,
         capture_output=True,
         text=True,
