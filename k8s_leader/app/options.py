@@ -5,10 +5,8 @@ What can be said about a candidacy in the library, and what it means.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import os
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict
@@ -21,7 +19,7 @@ from k8s_leader.errors import InWords, SettingsError
 from k8s_leader.observers.port import Observer
 from k8s_leader.runner.heartbeat import Heartbeat
 from k8s_leader.runner.term import Signal
-from k8s_leader.settings.names import identity_prefix
+from k8s_leader.settings.names import default_identity, identity_prefix
 
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
@@ -210,17 +208,14 @@ def checked_identity(given: Options) -> str:
         SettingsError: it would spoil a record or a line of a log.
     """
     prefix = given.get("identity")
-    if prefix is not None:
-        try:
-            return identity_prefix(prefix)
-        except (TypeError, ValueError) as exc:
-            raise SettingsError(
-                "identity", prefix, allowed=str(exc), fix="use the name of Pod or host"
-            ) from None
-    for name in (os.environ.get("POD_NAME", ""), socket.gethostname()):
-        with contextlib.suppress(ValueError):
-            return identity_prefix(name)
-    return "candidate"
+    if prefix is None:
+        return default_identity(os.environ)
+    try:
+        return identity_prefix(prefix)
+    except (TypeError, ValueError) as exc:
+        raise SettingsError(
+            "identity", prefix, allowed=str(exc), fix="use the name of Pod or host"
+        ) from None
 
 
 def checked_priority(given: Options) -> int:

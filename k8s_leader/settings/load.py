@@ -8,7 +8,6 @@ Kubernetes' rules, and the durations satisfy the safety rules together.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -314,29 +313,12 @@ def _election(values: dict[str, Any], environ: Mapping[str, str]) -> Election:
     return Election(
         lease=lease,
         namespace=(lease.namespace if lease else None) or values["namespace"],
-        identity=values["identity"] or _default_identity(environ),
+        identity=values["identity"] or names.default_identity(environ),
         lease_create=values["lease-create"],
         priority=values["priority"],
         wait_timeout=values["wait-timeout"],
         disabled=values["disabled"],
     )
-
-
-def _default_identity(environ: Mapping[str, str]) -> str:
-    for name in (environ.get("POD_NAME", ""), _host_name(), "candidate"):
-        try:
-            return names.identity_prefix(name)
-        except ValueError:
-            continue
-    raise AssertionError("the last name is valid")
-
-
-def _host_name() -> str:
-    if hasattr(os, "uname"):
-        return os.uname().nodename
-    import platform  # pragma: no cover  # Windows only: slow to import
-
-    return platform.node()  # pragma: no cover  # the same
 
 
 def _workload(values: dict[str, Any]) -> Workload:

@@ -22,6 +22,7 @@ from k8s_leader.values import dataclass
 __all__ = [
     "LeaseName",
     "check_sqlite_path",
+    "default_identity",
     "identity_prefix",
     "in_cluster",
     "lease_name",
@@ -118,6 +119,26 @@ def identity_prefix(text: str) -> str:
     Return the readable part of an identity; the unique part is always added to it.
     """
     return parsers.flat_text(text, longest=_LONGEST_IDENTITY)
+
+
+def default_identity(environ: Mapping[str, str]) -> str:
+    """
+    Return the readable part where none is given: the Pod's name, else the host's.
+    """
+    for name in (environ.get("POD_NAME", ""), _host_name(), "candidate"):
+        try:
+            return identity_prefix(name)
+        except ValueError:
+            continue
+    raise AssertionError("the last name is valid")
+
+
+def _host_name() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform  # pragma: no cover  # Windows only: slow to import
+
+    return platform.node()  # pragma: no cover  # the same
 
 
 def in_cluster(environ: Mapping[str, str], *, token: str = TOKEN_MOUNT) -> bool:

@@ -5,7 +5,6 @@ Options of the library that cannot be meant: one error, a fix, and nothing is st
 from __future__ import annotations
 
 import itertools
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 import k8s_leader
 from k8s_leader.app.options import checked_identity
 from k8s_leader.leases.memory import process_lease
+from k8s_leader.settings import names
 
 _NUMBERS = itertools.count()
 
@@ -92,10 +92,10 @@ async def test_what_a_factory_makes_is_looked_at_too() -> None:
 def test_names_that_would_spoil_a_record_are_not_taken_for_an_identity(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(socket, "gethostname", lambda: "host")
+    monkeypatch.setattr(names, "_host_name", lambda: "host")
     monkeypatch.setenv("POD_NAME", "pod-0")
     assert checked_identity({}) == "pod-0"
     monkeypatch.setenv("POD_NAME", "$(two words)")
     assert checked_identity({}) == "host"
-    monkeypatch.setattr(socket, "gethostname", lambda: "")
+    monkeypatch.setattr(names, "_host_name", lambda: "")
     assert checked_identity({"identity": None}) == "candidate"

@@ -6,7 +6,7 @@ import pytest
 
 from k8s_leader.election.timing import Timing
 from k8s_leader.errors import SettingsError
-from k8s_leader.settings import Settings, Written, load
+from k8s_leader.settings import Settings, Written, names
 from k8s_leader.settings.table import SETTINGS
 
 
@@ -181,9 +181,9 @@ def test_the_identity_falls_back_to_something_valid(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert loaded({"POD_NAME": "pod-0"}).election.identity == "pod-0"
-    monkeypatch.setattr(load, "_host_name", lambda: "host")
+    monkeypatch.setattr(names, "_host_name", lambda: "host")
     assert loaded({"POD_NAME": "not valid"}).election.identity == "host"
-    monkeypatch.setattr(load, "_host_name", lambda: "")
+    monkeypatch.setattr(names, "_host_name", lambda: "")
     assert loaded().election.identity == "candidate"
     assert loaded(identity="mine").election.identity == "mine"
 
