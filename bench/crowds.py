@@ -138,10 +138,7 @@ def crowd(
 
 
 def _ask(all_: Crowd) -> None:
-    path = all_.api.lease_path(all_.namespace, "lease-0")
-    order = {"metadata": {"annotations": {STEP_DOWN: "true"}}}
-    kind = "application/merge-patch+json"
-    all_.api.request("PATCH", path, order, content_type=kind)
+    all_.api.annotate_lease(all_.namespace, "lease-0", {STEP_DOWN: "true"})
 
 
 def _signal(all_: Crowd) -> None:

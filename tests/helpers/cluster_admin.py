@@ -117,6 +117,25 @@ class AdminClient:
                 return None
             raise
 
+    def annotate_lease(
+        self,
+        namespace: str,
+        name: str,
+        annotations: Mapping[str, str],
+        *,
+        timeout: float = 30.0,
+    ) -> None:
+        """
+        Add annotations to a Lease, as ``kubectl annotate`` does.
+        """
+        self.request(
+            "PATCH",
+            self.lease_path(namespace, name),
+            {"metadata": {"annotations": annotations}},
+            timeout=timeout,
+            content_type="application/merge-patch+json",
+        )
+
     def create_namespace(self, prefix: str = "test") -> str:
         """
         Create a namespace with a fresh name and return the name.

@@ -114,10 +114,8 @@ def judge(result: Soak) -> list[str]:
 def _hand_over(stage: Stage, result: Soak) -> None:
     leader = stage.leader()
     assert leader is not None
-    path = stage.api.lease_path(stage.namespace, LEASE)
-    order = {"metadata": {"annotations": {STEP_DOWN: "true"}}}
-    kind = "application/merge-patch+json"
-    stage.api.request("PATCH", path, order, content_type=kind, timeout=10)
+    order = {STEP_DOWN: "true"}
+    stage.api.annotate_lease(stage.namespace, LEASE, order, timeout=10)
     _until(lambda: stage.leader() not in (None, leader), "another one works")
     result.hand_overs += 1
     if result.hand_overs % 10 == 0:

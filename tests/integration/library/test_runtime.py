@@ -130,7 +130,9 @@ async def test_fifty_candidates_of_one_lease_share_a_watch_and_write_little(
         await all_.terms.get()
         for _ in range(5):
             before = all_.sent("update"), all_.sent("get", "list")
-            await asyncio.to_thread(step_down, api_server, namespace)
+            await asyncio.to_thread(
+                api_server.annotate_lease, namespace, "a", {STEP_DOWN: "true"}
+            )
             await all_.terms.get()
             await asyncio.sleep(0.3)  # in which losers would ask for what they lost
             # A renewal and a check of the watch may fall into it.
@@ -138,13 +140,6 @@ async def test_fifty_candidates_of_one_lease_share_a_watch_and_write_little(
             assert all_.sent("get", "list") - before[1] <= 2
         assert all_.sent("watch", "list") == 2
         assert all_.sent("create") == 1
-
-
-def step_down(api_server: ApiServer, namespace: str) -> None:
-    order = {"metadata": {"annotations": {STEP_DOWN: "true"}}}
-    path = api_server.lease_path(namespace, "a")
-    kind = "application/merge-patch+json"
-    api_server.request("PATCH", path, order, content_type=kind)
 
 
 async def test_a_runtime_without_access_says_so_and_ends(tmp_path: Path) -> None:
