@@ -63,7 +63,7 @@ class PeerEvent:
     One line of a peer: campaigning, started_leading, stopped_leading, new_leader.
 
     `boot` is seconds on CLOCK_BOOTTIME, `wall` seconds since 1970, both read by the
-    peer itself.
+    peer itself; `metrics` are lines that a Prometheus would have read then.
     """
 
     event: str
@@ -71,6 +71,7 @@ class PeerEvent:
     boot: float
     wall: float
     leader: str = ""
+    metrics: tuple[str, ...] = ()
 
 
 class Peer:
@@ -178,6 +179,7 @@ class Peer:
             boot=data["boot"],
             wall=data["wall"],
             leader=data.get("leader", ""),
+            metrics=tuple(data.get("metrics", ())),
         )
         with self._changed:
             self.events.append(event)
@@ -185,12 +187,18 @@ class Peer:
 
 
 def client_go_peer(
-    campaign: Campaign, *, lifeline: Lifeline, release: bool = True
+    campaign: Campaign,
+    *,
+    lifeline: Lifeline,
+    release: bool = True,
+    tells: bool = False,
 ) -> Peer:
     """
     Start a candidate on client-go's elector; with ReleaseOnCancel by default.
+
+    One that `tells` writes Events, and its lines have the metrics of its process.
     """
-    argv = [str(PEERS.build()), *campaign.flags(unit="s")]
+    argv = [str(PEERS.build()), *campaign.flags(unit="s"), f"--tell={tells}"]
     argv += [f"--release-on-cancel={str(release).lower()}", "--", *campaign.command]
     return Peer(argv, lifeline=lifeline)
 

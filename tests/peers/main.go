@@ -23,13 +23,14 @@ import (
 )
 
 type event struct {
-	Event    string  `json:"event"`
-	Identity string  `json:"identity"`
-	Leader   string  `json:"leader,omitempty"`
-	Boot     float64 `json:"boot"`
-	Wall     float64 `json:"wall"`
-	PID      int     `json:"pid"`
-	Error    string  `json:"error,omitempty"`
+	Event    string   `json:"event"`
+	Identity string   `json:"identity"`
+	Leader   string   `json:"leader,omitempty"`
+	Boot     float64  `json:"boot"`
+	Wall     float64  `json:"wall"`
+	PID      int      `json:"pid"`
+	Error    string   `json:"error,omitempty"`
+	Metrics  []string `json:"metrics,omitempty"`
 }
 
 func clock(id int32) float64 {
@@ -62,7 +63,7 @@ var output sync.Mutex
 type options struct {
 	kubeconfig, namespace, name, identity string
 	lease, deadline, retry                time.Duration
-	release                               bool
+	release, tells                        bool
 	candidates                            int
 	leases                                string
 	command                               []string
@@ -78,6 +79,7 @@ func parse() options {
 	flag.DurationVar(&o.deadline, "renew-deadline", 10*time.Second, "RenewDeadline")
 	flag.DurationVar(&o.retry, "retry-period", 2*time.Second, "RetryPeriod")
 	flag.BoolVar(&o.release, "release-on-cancel", true, "ReleaseOnCancel")
+	flag.BoolVar(&o.tells, "tell", false, "write Events; add the metrics to the lines")
 	flag.IntVar(&o.candidates, "candidates", 0, "so many in this process; they run no command")
 	flag.StringVar(&o.leases, "leases", "", "their Leases, with commas; each competes for one")
 	flag.Parse()
@@ -141,18 +143,18 @@ func elect(ctx context.Context, o options, r *runner) error {
 	lock := &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: o.namespace, Name: o.name},
 		Client:     client.CoordinationV1(),
-		LockConfig: resourcelock.ResourceLockConfig{Identity: o.identity},
+		LockConfig: resourcelock.ResourceLockConfig{Identity: o.identity, EventRecorder: recorder(client, o)},
 	}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: lock, LeaseDuration: o.lease, RenewDeadline: o.deadline, RetryPeriod: o.retry,
 		ReleaseOnCancel: o.release, Name: o.name,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) {
-				report(event{Event: "started_leading", Identity: o.identity})
+				report(event{Event: "started_leading", Identity: o.identity, Metrics: metrics(o)})
 				r.start(o.command)
 			},
 			OnStoppedLeading: func() {
-				report(event{Event: "stopped_leading", Identity: o.identity})
+				report(event{Event: "stopped_leading", Identity: o.identity, Metrics: metrics(o)})
 			},
 			OnNewLeader: func(leader string) {
 				report(event{Event: "new_leader", Identity: o.identity, Leader: leader})
@@ -188,5 +190,8 @@ func main() {
 	if err != nil {
 		report(event{Event: "error", Identity: o.identity, Error: err.Error()})
 		os.Exit(1)
+	}
+	if o.tells {
+		select {} // until it is killed: nobody else knows when the last Event is written
 	}
 }
