@@ -22,6 +22,9 @@ Samples = Mapping[str, Mapping[str, Sequence[float]]]
 
 _RANKS = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
+_MANY = 1000
+"""With fewer samples the 99.9th percentile is their maximum."""
+
 
 def summary(samples: Sequence[float]) -> dict[str, Any]:
     """
@@ -68,12 +71,17 @@ def value(number: float, unit: str) -> str:
 def shown(figure: Mapping[str, Any], unit: str) -> str:
     """
     Spell a distribution: median / 99th percentile / maximum (count).
+
+    From a thousand samples on the 99.9th percentile comes before the maximum.
     """
     if not figure.get("n"):
         return "–"
     if figure["n"] == 1:
         return value(figure["p50"], unit)
-    spread = " / ".join(value(figure[name], unit) for name in ("p50", "p99", "max"))
+    names = ["p50", "p99", "max"]
+    if figure["n"] >= _MANY:
+        names.insert(2, "p999")
+    spread = " / ".join(value(figure[name], unit) for name in names)
     return f"{spread} ({figure['n']})"
 
 

@@ -60,7 +60,8 @@ HEAD = """\
 says how, `--show` repeats the last results. Every elector of a part is measured in one
 run on one real kube-apiserver with etcd on the same machine (kind: on one cluster),
 each with its own defaults (lease duration 15 s). A cell shows median / 99th percentile
-/ maximum, and the number of samples in brackets; the goals are k8s-leader's.
+/ maximum, and the number of samples in brackets; where there are a thousand of them or
+more, the 99.9th percentile comes before the maximum. The goals are k8s-leader's.
 """
 
 

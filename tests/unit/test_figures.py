@@ -61,6 +61,12 @@ def test_what_was_not_measured_is_said() -> None:
     assert shown({"n": 0}, "s") == "–"
 
 
+def test_the_999th_of_a_thousand_is_shown_where_there_are_so_many() -> None:
+    many = [n / 1000 for n in range(1, 2001)]
+    assert shown(summary(many), "s") == "1.00 s / 1.98 s / 2.00 s / 2.00 s (2000)"
+    assert shown(summary(many[:999]), "s") == "500 ms / 990 ms / 999 ms (999)"
+
+
 def test_a_part_replaces_its_own_result_only(tmp_path: Path) -> None:
     file = tmp_path / "results" / "figures.json"
     merge("start", {"date": "1"}, path=file)
