@@ -462,6 +462,28 @@ def test_a_release_is_tried_again_until_the_grant_ends() -> None:
     assert kinds(actions) == [ev.Acquire]  # it expires by itself
 
 
+def test_a_release_is_not_tried_again_at_the_instant_of_the_expiry() -> None:
+    election = releasing()
+    until = TIMING.grant(token=7, sent=T0).until
+    actions = election.handle(ev.ReleaseFailed(retry_at=until), T0 + 4)
+    assert kinds(actions) == [ev.Acquire]
+
+
+def test_the_term_after_a_release_is_renewed_like_the_first() -> None:
+    election = releasing()
+    election.handle(ev.Released(), T0 + 2)
+    won = ev.Won(token=8, sent=T0 + 2, timing=TIMING)
+    assert one(election.handle(won, T0 + 2.1), ev.StartWorkload).grant.token == 8
+    assert kinds(election.handle(ev.Tick(), T0 + 5.1))[0] is ev.Renew
+
+
+def test_the_term_after_a_failed_release_is_renewed_like_the_first() -> None:
+    election = releasing()
+    election.handle(ev.ReleaseFailed(retry_at=T0 + 20), T0 + 14)
+    election.handle(ev.Won(token=8, sent=T0 + 14, timing=TIMING), T0 + 14.1)
+    assert kinds(election.handle(ev.Tick(), T0 + 17.1))[0] is ev.Renew
+
+
 def test_a_stop_while_releasing_finishes_after_it() -> None:
     election = releasing()
     assert election.handle(ev.Stop(), T0 + 2) == ()

@@ -428,6 +428,13 @@ def test_s16_after_a_roll_back_everybody_waits_one_lease_duration(
     assert isinstance(decide(seen, 150.0), Take)
 
 
+def test_s16_after_a_roll_back_the_holder_that_it_shows_is_waited_for() -> None:
+    seen = FRESH.observe(at(10, foreign("go")), at=100.0)
+    seen = seen.roll_back(at(5, foreign("other", duration=60.0)), at=110.0)
+    assert_expires(seen, 170.0)
+    assert decide(seen, 160.0) == Wait(until=170.0, why="held", holder="other")
+
+
 def test_s16_after_a_roll_back_lower_versions_are_news_again() -> None:
     seen = FRESH.observe(at(10, replace(foreign(), token=99)), at=100.0)
     seen = seen.roll_back(at(5, Record()), at=110.0)
@@ -457,6 +464,48 @@ def test_s17_the_token_grows_across_deletion_and_a_store_that_forgets() -> None:
     assert mint_token(seen, at(11, Record(), uid="v")) == 501
     seen = seen.roll_back(None, at=102.0)
     assert mint_token(seen, at(1, Record(), uid="w")) == 501
+
+
+# What is told -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "told"),
+    [
+        (FRESH, 100.0, ("the lease is free", "")),
+        (FRESH.observe(at(1, foreign()), at=100.0), 101.0, ("held", "go")),
+        (
+            FRESH.observe(at(1, foreign()), at=100.0),
+            115.0,
+            ("the lease of go expired", ""),
+        ),
+        (
+            FRESH.observe(at(1, ours()), at=100.0).observe(None, at=101.0),
+            102.0,
+            ("b lost the record without releasing it", "b"),
+        ),
+        (
+            FRESH.observe(at(2, foreign()), at=99.0).roll_back(None, at=100.0),
+            101.0,
+            ("the store was rolled back", ""),
+        ),
+    ],
+)
+def test_each_verdict_says_why_and_for_whom(
+    seen: Observation, now: float, told: tuple[str, str]
+) -> None:
+    verdict = decide(seen, now)
+    holder = verdict.holder if isinstance(verdict, Wait) else ""
+    assert (verdict.why, holder) == told
+
+
+def test_our_own_ended_term_is_named_as_such() -> None:
+    record = ours("me")
+    term = TermId(
+        identity="me", uid="u", acquire_time=record.acquire_time or "", transitions=0
+    )
+    verdict = decide(FRESH.observe(at(1, record), at=100.0), 101.0, mine=term)
+    assert verdict == Take(over=at(1, record), why="it is our own, from an ended term")
 
 
 # A leader's own record ----------------------------------------------------------

@@ -118,7 +118,10 @@ def test_while_paused_a_leader_is_not_asked_to_leave(order: dict[str, str]) -> N
 
 @pytest.mark.parametrize("value", ["true", OWN_NAME])
 def test_the_leader_is_asked_to_step_down(value: str) -> None:
-    assert why_leave(asked(step_down=value), TERM) == "asked to step down"
+    record = asked(step_down=value)
+    assert why_leave(record, TERM) == "asked to step down"
+    kept = judge_own(TERM, Stored(record=record, uid="u", version=1))
+    assert kept == Kept(duration=15.0, leave="asked to step down")
 
 
 @pytest.mark.parametrize("value", ["false", "9/" + LEADER, term_name("c_3", 0), "yes"])
@@ -177,6 +180,30 @@ def test_after_a_pause_the_target_has_its_while_again() -> None:
 
 def test_a_switchover_of_an_older_term_reserves_nothing() -> None:
     assert left_to(release(asked(switchover="b-0 from 9/x"), wall=1e9)) == ""
+
+
+def test_the_term_that_an_order_names_is_known_by_its_number_too() -> None:
+    third = replace(LED, transitions=3, our_transitions=3)
+    own = replace(TERM, transitions=3)
+    named = switchover_order("b-0", term=term_name(LEADER, 3))
+    earlier = switchover_order("b-0", term=term_name(LEADER, 0))
+    assert named == f"b-0 from 3/{LEADER}"
+    assert why_leave(asked(third, step_down=term_name(LEADER, 3)), own)
+    assert not why_leave(asked(third, step_down=term_name(LEADER, 0)), own)
+    assert why_leave(asked(third, switchover=named), own)
+    assert not why_leave(asked(third, switchover=earlier), own)
+    freed = release(third, wall=1e9)
+    assert left_to(asked(freed, switchover=named)) == "b-0"
+    assert left_to(asked(freed, switchover=earlier)) == ""
+
+
+def test_without_a_term_an_order_is_to_whoever_leads() -> None:
+    assert switchover_order("b-0") == "b-0"
+
+
+def test_a_pods_name_is_all_before_the_last_underscore() -> None:
+    assert names("a_b", "a_b_1")
+    assert not names("a", "a_b_1")
 
 
 def test_a_target_is_an_identity_or_the_name_of_its_pod() -> None:

@@ -66,8 +66,16 @@ def test_a_lower_one_counts_from_when_the_lease_could_be_taken(
     wait = decide(found, free_after, priority=8)
     assert isinstance(wait, Wait)
     assert wait.until == pytest.approx(100.0 + free_after + patience(8))
-    assert "higher priority" in wait.why
-    assert isinstance(decide(found, free_after + 0.61, priority=8), Take)
+    assert wait.why == "it is left to candidates of higher priority"
+    assert wait.until is not None
+    assert isinstance(decide(found, wait.until - 100.0, priority=8), Take)
+
+
+def test_who_was_blanked_itself_waits_for_no_term_of_its_own() -> None:
+    mine = claim(None, identity="me_1", duration=15.0, wall=1e9)
+    wait = decide(seen(mine, replace(mine, holder="")), 0.0, priority=8)
+    assert isinstance(wait, Wait)
+    assert wait.until == pytest.approx(100.0 + patience(8))
 
 
 def test_who_never_takes_it_has_no_time_to_wake_up_for() -> None:

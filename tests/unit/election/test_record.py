@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -114,6 +115,26 @@ def test_several_renewals_in_one_second_do_not_run_ahead_of_the_clock(
         assert at > before
         assert at - wall < 0.001
         record = after
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "further"), [(0.25, 0.25), (1.0, 1.0), (60.0, 1.0), (None, 1.0)]
+)
+def test_a_clock_that_stands_moves_renew_time_by_a_second_at_most(
+    elapsed: float | None, further: float
+) -> None:
+    spent = {} if elapsed is None else {"elapsed": elapsed}
+    after = renewal(held(), duration=15.0, wall=WALL, token=1, **spent)
+    assert unix_seconds(after.renew_time) == pytest.approx(WALL + further)
+
+
+def test_times_are_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        there = micro_time(WALL)
+    time.tzset()
+    assert there == micro_time(WALL)
 
 
 @given(st.datetimes(timezones=st.timezones()), st.floats(0, 4e9))

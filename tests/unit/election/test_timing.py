@@ -28,6 +28,27 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert timing.request_timeout == pytest.approx(3.0)
 
 
+def test_a_long_lease_waits_ten_seconds_at_most_for_and_between_requests() -> None:
+    timing = Timing.derive(600.0)
+    assert timing.retry_period == 10.0
+    assert timing.request_timeout == 10.0
+
+
+def test_what_is_given_is_not_derived() -> None:
+    given_ = {
+        "renew_deadline": 9.0,
+        "renew_every": 2.5,
+        "retry_period": 1.5,
+        "acquire_every": 12.0,
+        "kill_time": 2.0,
+        "safety_margin": 1.4,
+        "stop_timeout": 7.0,
+        "request_timeout": 2.2,
+    }
+    timing = Timing.derive(15.0, **given_)
+    assert {name: getattr(timing, name) for name in given_} == given_
+
+
 @given(st.floats(min_value=7.0, max_value=365 * 86400.0))
 def test_every_lease_duration_from_7_s_works_alone(length: float) -> None:
     timing = Timing.derive(length)
@@ -52,23 +73,27 @@ REFUSED = {
     "renew_deadline too late": (
         {"renew_deadline": 12.0},
         r"lease_duration is 15\.0; allowed: at least renew_deadline \+ kill_time \+ "
-        r"safety_margin = 12 \+ 2\.25 \+ 1\.3 = 15\.55 s\. Fix: lengthen",
+        r"safety_margin = 12 \+ 2\.25 \+ 1\.3 = 15\.55 s\. Fix: lengthen "
+        r"lease_duration \(7 s or more works alone\), or shorten one of the three",
     ),
     "kill_time too long": ({"kill_time": 4.0}, "at least renew_deadline"),
     "safety_margin too long": ({"safety_margin": 3.0}, "at least renew_deadline"),
     "renewals too rare": (
         {"renew_every": 7.5},
         r"renew_every is 7\.5; allowed: renew_every \+ request_timeout below "
-        r"renew_deadline: 7\.5 \+ 3 < 10 s\. Fix: renew more often",
+        r"renew_deadline: 7\.5 \+ 3 < 10 s\. Fix: renew more often, or lengthen "
+        r"renew_deadline and lease_duration",
     ),
     "requests too slow": ({"request_timeout": 7.0}, "renew_every is 3.0"),
     "retries too rare": (
         {"retry_period": 10.0},
-        r"retry_period is 10\.0; allowed: less than renew_deadline \(10 s\)",
+        r"retry_period is 10\.0; allowed: less than renew_deadline \(10 s\)\. "
+        r"Fix: shorten retry_period, so that a failed renewal is tried again",
     ),
     "standbys too eager": (
         {"acquire_every": 3.0},
-        r"acquire_every is 3\.0; allowed: more than renew_every \(3 s\)",
+        r"acquire_every is 3\.0; allowed: more than renew_every \(3 s\)\. "
+        r"Fix: leave acquire_every out: it is lease_duration by default",
     ),
 }
 
