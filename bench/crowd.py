@@ -50,6 +50,7 @@ async def _crowd(given: argparse.Namespace) -> None:
                         lease=lease,
                         runtime=runtime,
                         identity=f"{given.identity}-{number}",
+                        lease_duration=given.lease_duration,
                     )
                 )
             group.create_task(_lead(candidate, lease), name=f"lead-{number}")
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--leases", required=True, help="names, with commas")
     parser.add_argument("--candidates", type=int, required=True)
     parser.add_argument("--identity", required=True)
+    parser.add_argument("--lease-duration", type=float, default=15.0)
     asyncio.run(_crowd(parser.parse_args()))
 
 

@@ -42,7 +42,14 @@ class Crowd:
     """
 
     def __init__(
-        self, lab: Lab, kind: CrowdKind, *, processes: int, each: int, leases: int
+        self,
+        lab: Lab,
+        kind: CrowdKind,
+        *,
+        processes: int,
+        each: int,
+        leases: int,
+        length: float,
     ) -> None:
         self._lab = lab
         self._kind = kind
@@ -55,7 +62,7 @@ class Crowd:
         config = self.api.kubeconfig(token, namespace=self.namespace)
         argv = [*kind.program(), f"--kubeconfig={config}"]
         argv += [f"--namespace={self.namespace}", f"--candidates={each}"]
-        argv += [f"--leases={names}"]
+        argv += [f"--leases={names}", *kind.timing(length)]
         self._all = [
             self._start([*argv, f"--identity=crowd-{number}"], number)
             for number in range(processes)
@@ -115,22 +122,34 @@ class CrowdKind:
     Attributes:
         name: as everywhere in the bench.
         program: returns the beginning of the command line.
+        timing: returns what sets a lease duration (seconds), and by default the rest.
         step_down: lets the leader of a crowd's first Lease give it up.
     """
 
     name: str
     program: Callable[[], list[str]]
+    timing: Callable[[float], list[str]]
     step_down: Callable[[Crowd], None]
 
 
 @contextmanager
 def crowd(
-    lab: Lab, kind: CrowdKind, *, processes: int, each: int, leases: int
+    lab: Lab,
+    kind: CrowdKind,
+    *,
+    processes: int,
+    each: int,
+    leases: int,
+    length: float = 15.0,
 ) -> Iterator[Crowd]:
     """
     Lend a crowd: ``each`` candidates in each process, dealt out over the Leases.
+
+    The Leases have a duration of ``length`` seconds.
     """
-    made = Crowd(lab, kind, processes=processes, each=each, leases=leases)
+    made = Crowd(
+        lab, kind, processes=processes, each=each, leases=leases, length=length
+    )
     try:
         yield made
     finally:
@@ -146,13 +165,28 @@ def _signal(all_: Crowd) -> None:
         os.kill(pid, signal.SIGUSR1)
 
 
+def _client_go_timing(length: float) -> list[str]:
+    """
+    Return flags in the proportions of client-go's defaults: 15 s, 10 s, 2 s.
+    """
+    return [
+        f"--lease-duration={length}s",
+        f"--renew-deadline={length * 10 / 15}s",
+        f"--retry-period={length * 2 / 15}s",
+    ]
+
+
 CROWDS = {
     "ours": CrowdKind(
         name="ours",
         program=lambda: [sys.executable, "-m", "bench.crowd"],
+        timing=lambda length: [f"--lease-duration={length}"],
         step_down=_ask,
     ),
     "client-go": CrowdKind(
-        name="client-go", program=lambda: [str(PEERS.build())], step_down=_signal
+        name="client-go",
+        program=lambda: [str(PEERS.build())],
+        timing=_client_go_timing,
+        step_down=_signal,
     ),
 }

@@ -9,6 +9,7 @@ from bench.parts import (
     idle,
     kind,
     kopf,
+    leases,
     scale,
     scrape,
     showing,
@@ -32,6 +33,7 @@ PARTS = {
         showing.PART,
         starved.PART,
         scale.PART,
+        leases.PART,
         kopf.PART,
         kind.PART,
     )

@@ -1,5 +1,5 @@
 """
-Very many candidates: all on one Lease, and two on each of very many Leases.
+Very many candidates on one Lease.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ from bench.audit import Write, requests_between, writes
 from bench.crowds import CROWDS, Crowd, CrowdKind, crowd
 from bench.figures import Samples
 from bench.lab import Lab
+from bench.load import Load
 from bench.part import Part, Row
-from bench.processes import memory, processor
 from bench.stage import boot_time
 
 __all__ = ["PART"]
 
 _CROWD = (1000, 40)
-_LEASES = (200, 20)
-"""A thousand, renewed 333 times a second, are more than two cores can serve."""
 _PROCESSES = 4
-_SECONDS = (30.0, 10.0)
 _SETTLE = 4.0
 """Longer than a stepped-down leader stays out, and than any answer to a hand-over."""
 
@@ -34,8 +31,6 @@ def measure(lab: Lab) -> Samples:
     for kind in CROWDS.values():
         lab.say(f"  {kind.name}: {_CROWD[lab.quick]} candidates")
         found[kind.name] = _one_lease(lab, kind)
-        lab.say(f"  {kind.name}: {_LEASES[lab.quick]} Leases")
-        found[kind.name] |= _many_leases(lab, kind)
     return found
 
 
@@ -47,7 +42,7 @@ def _one_lease(lab: Lab, kind: CrowdKind) -> dict[str, list[float]]:
             all_.wait("ready")
         all_.wait("leads")
         time.sleep(2 * _SETTLE)
-        load = _Load(all_)
+        load = Load(all_)
         rounds = [_hand_over(all_) for _ in range(lab.rounds)]
         found |= load.so_far("crowd")
         events = all_.api.audit_events()
@@ -80,55 +75,10 @@ def _renewal(done: list[Write], *, led: float, end: float) -> list[float]:
     return [max(later - earlier for earlier, later in pairwise(own))] if own[1:] else []
 
 
-class _Load:
-    """
-    What crowd and API server use from now on.
-    """
-
-    def __init__(self, all_: Crowd) -> None:
-        self._all = all_
-        self._began = time.monotonic()
-        self._used = self._processor()
-
-    def _processor(self) -> tuple[float, float]:
-        api = self._all.api
-        return processor(self._all.pids), processor([api.server.pid, api.etcd.pid])
-
-    def so_far(self, prefix: str) -> dict[str, list[float]]:
-        """
-        Return processor time in per cent of one core, and the memory now.
-        """
-        spent = time.monotonic() - self._began
-        own, api = (
-            100 * (now - then) / spent
-            for now, then in zip(self._processor(), self._used, strict=True)
-        )
-        return {
-            f"{prefix}_rss": [memory(self._all.pids).rss],
-            f"{prefix}_cpu": [own],
-            f"{prefix}_api_cpu": [api],
-        }
-
-
-def _many_leases(lab: Lab, kind: CrowdKind) -> dict[str, list[float]]:
-    count = _LEASES[lab.quick]
-    with crowd(lab, kind, processes=2, each=count, leases=count) as all_:
-        for _ in range(count):
-            all_.wait("leads")
-        time.sleep(2 * _SETTLE)
-        begin, load = time.time(), _Load(all_)
-        time.sleep(_SECONDS[lab.quick])
-        end, found = time.time(), load.so_far("many")
-        events = all_.api.audit_events()
-    counts = requests_between(events, user=all_.user, begin=begin, end=end)
-    return {"lease_requests": [sum(counts.values()) / count], **found}
-
-
 _ABOUT = (
     f"{_CROWD[0]} candidates on one Lease, in {_PROCESSES} processes (ours share a "
     "`Runtime` in each, client-go's a client whose own limit of requests is off), "
-    "whose leader is asked to step down over and over; then two candidates on each "
-    f"of {_LEASES[0]} Leases, in two processes, left alone for {_SECONDS[0]:g} s. "
+    "whose leader is asked to step down over and over. "
     f"Requests of a hand-over are all that the crowd sends in the {_SETTLE:g} s after "
     "it was asked for, renewals and polls included; ours all read the record once a "
     "minute, to see that their watch is right, and share what is read at one time: "
@@ -166,14 +116,6 @@ PART = Part(
         Row(
             key="crowd_api_cpu",
             what="1,000 candidates: processor of API server and etcd",
-            unit="%",
-        ),
-        Row(key="lease_requests", what="200 Leases: requests of one", unit="/min"),
-        Row(key="many_rss", what="200 Leases: memory of both processes", unit="B"),
-        Row(key="many_cpu", what="200 Leases: processor of both", unit="%"),
-        Row(
-            key="many_api_cpu",
-            what="200 Leases: processor of API server and etcd",
             unit="%",
         ),
     ),
