@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 MINIMA = {
-    "simulation": {"passed": 2, "schedules": 10_000},
-    "deadlines": {"passed": 200},
-    "others": {"passed": 2_500},
+    "simulation": {"passed": 45, "schedules": 10_000, "planted": 40},
+    "deadlines": {"passed": 300, "fuzz_rounds": 1},
+    "others": {
+        "passed": 3_000,
+        "mutations": 14,
+        "chaos_faults": 4,
+        "soak_hand_overs": 5,
+    },
     "lowest": {"passed": 1_000},
     "packaging": {"passed": 15},
     "e2e": {"passed": 45},

@@ -65,7 +65,9 @@ class Lab:
     def _start(self) -> ApiServer:
         PEERS.build(progress=self.say)
         binary = CLUSTER.build(progress=self.say)
-        api = self._stack.enter_context(ApiServer(binary, audit=True, durable=True))
+        api = self._stack.enter_context(
+            ApiServer(binary, audit="Metadata", durable=True)
+        )
         self._namespace = api.create_namespace("bench")
         # Without it no Pod is admitted; nobody else makes it here.
         accounts = f"/api/v1/namespaces/{self._namespace}/serviceaccounts"

@@ -55,7 +55,6 @@ class Run:
     verdict: Verdict
     faults: Counter[str]
     starts: int
-    missed: int
 
     def as_json(self) -> dict[str, Any]:
         """
@@ -76,8 +75,8 @@ class Run:
             "terms_of_peers": sum(1 for span in verdict.spans if not span.token),
             "beats": len(self.history.beats),
             "record_states": len(self.history.states),
-            "history_holes": self.missed,
-            "starts": self.starts,
+            "history_holes": len(self.history.holes),
+            "candidates_started": self.starts,
             "overlaps_inside": sum("overlap" in line for line in verdict.broken),
             "overlaps_outside": len(verdict.outside),
             "longest_outside_seconds": round(max(verdict.outside, default=0.0), 3),
@@ -203,6 +202,7 @@ def run(settings: Settings, *, say: Callable[[str], None] = print) -> Run:
         states=watch.states,
         troubles=play.troubles,
         gaps=play.gaps,
+        holes=watch.holes,
         lease_duration=settings.lease_duration,
     )
     return Run(
@@ -211,7 +211,6 @@ def run(settings: Settings, *, say: Callable[[str], None] = print) -> Run:
         verdict=check(history),
         faults=play.faults,
         starts=starts,
-        missed=watch.missed,
     )
 
 

@@ -26,6 +26,12 @@ __all__ = ["Beat", "Gap", "History", "Span", "State", "Trouble", "Verdict", "che
 _SLACK = 0.05
 """Seconds between reading a clock and what was to be timed, on a busy machine."""
 
+Term = tuple[str, float]
+"""An identity, and when it acquired the record (boot-time seconds)."""
+
+_NOTICED = 40.0
+"""A hole is noticed within so many seconds: a watch lasts 30."""
+
 _SECOND = 1.0
 """A renewal may say the next whole second (interop rule 6)."""
 
@@ -52,6 +58,13 @@ class State:
     renewed: float
     acquired: float
     released_by: str = ""
+
+    @property
+    def term(self) -> Term:
+        """
+        Return whose term it is, and when that began.
+        """
+        return self.holder, self.acquired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +106,16 @@ class Gap:
 class History:
     """
     All that was seen of one run. Tokens are those of ours; states in store order.
+
+    Attributes:
+        holes: when it was noticed that states had been missed.
     """
 
     beats: Sequence[Beat]
     states: Sequence[State] = ()
     troubles: Sequence[Trouble] = ()
     gaps: Sequence[Gap] = ()
+    holes: Sequence[float] = ()
     lease_duration: float
 
 
@@ -192,22 +209,43 @@ def _check_tokens(history: History, ours: list[Span], verdict: Verdict) -> None:
 
 
 def _check_grants(history: History, ours: list[Span], verdict: Verdict) -> None:
-    renewed: dict[str, float] = {}
+    renewed: dict[Term, float] = {}
     for state in history.states:
         if state.holder:
-            last = renewed.get(state.holder, state.renewed)
-            renewed[state.holder] = max(last, state.renewed)
+            last = renewed.get(state.term, state.renewed)
+            renewed[state.term] = max(last, state.renewed)
     for span in ours:
-        sent = renewed.get(span.identity)
-        if sent is None:
+        term = _term_of(span, renewed)
+        if _may_be_unseen(history, span, term):
+            continue
+        if term is None:
             if history.states:
                 verdict.broken.append(f"grant: {span.identity} never held the record")
             continue
-        end = sent + history.lease_duration
+        end = renewed[term] + history.lease_duration
         names = (span.identity,)
         if span.last > end and not _is_excused(history, end, span.last, names):
             late = span.last - end
             verdict.broken.append(f"grant: {span.identity} wrote {late:.3f} s after it")
+
+
+def _term_of(span: Span, terms: Iterable[Term]) -> Term | None:
+    """
+    Return the term of a span: of its candidate's the last that it began after.
+
+    One candidate has many terms under one identity, told apart by when they began.
+    """
+    at = span.first + _SLACK
+    mine = [term for term in terms if term[0] == span.identity and term[1] <= at]
+    return max(mine, default=None)
+
+
+def _may_be_unseen(history: History, span: Span, term: Term | None) -> bool:
+    """
+    Tell whether the term of a span may be another one, in a hole of the history.
+    """
+    since = 0.0 if term is None else term[1]
+    return any(since < hole < span.first + _NOTICED for hole in history.holes)
 
 
 def _is_excused(
@@ -232,13 +270,18 @@ def _check_takes(history: History, verdict: Verdict) -> None:
 
 
 def _check_releases(history: History, ours: list[Span], verdict: Verdict) -> None:
-    last = {span.identity: span.last for span in ours}
+    terms = {state.term for state in history.states if state.holder}
+    last: dict[Term, float] = {}
+    for span in ours:
+        term = _term_of(span, terms)
+        if term is not None and not _may_be_unseen(history, span, term):
+            last[term] = max(last.get(term, 0.0), span.last)
     for before, after in pairwise(history.states):
         holder = before.holder
         if not holder or after.holder or after.released_by != holder:
             continue
-        if last.get(holder, 0.0) > after.renewed + _SLACK:
+        late = last.get(before.term, 0.0) - after.renewed
+        if late > _SLACK:
             verdict.broken.append(
-                f"release: {holder} wrote {last[holder] - after.renewed:.3f} s after "
-                "its record was released"
+                f"release: {holder} wrote {late:.3f} s after its record was released"
             )

@@ -30,7 +30,8 @@ class RecordWatch:
 
     Attributes:
         states: all so far; a deletion is a state without a holder.
-        missed: how often the history had a hole that the store no longer knew.
+        holes: when it was noticed that the store no longer knew what had been missed
+            (boot-time seconds).
     """
 
     def __init__(self, api: ApiServer, namespace: str, lease: str) -> None:
@@ -42,7 +43,7 @@ class RecordWatch:
         self._version = ""
         self._closed = threading.Event()
         self.states: list[State] = []
-        self.missed = 0
+        self.holes: list[float] = []
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
@@ -75,7 +76,7 @@ class RecordWatch:
             while not self._closed.is_set() and (line := answer.readline()):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    self.missed += 1
+                    self.holes.append(time.clock_gettime(time.CLOCK_BOOTTIME))
                     self._version = ""
                     return
                 body = event["object"]

@@ -25,6 +25,7 @@ def test_half_a_minute_of_chaos_breaks_no_promise(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     argv = [sys.executable, "-m", "tests.chaos", "--json", str(file)]
     argv += ["--minutes", "0.4", "--candidates", "3", "--lease", "8"]
+    argv += ["--client-go", "1", "--asyncio", "1"]
     argv += ["--seed", str(SEED), "--keep", str(tmp_path / "kept")]
     environ = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
     run = subprocess.run(
@@ -32,7 +33,11 @@ def test_half_a_minute_of_chaos_breaks_no_promise(tmp_path: Path) -> None:
     )
     assert file.exists(), run.stderr
     result = json.loads(file.read_text())
-    note(chaos_faults=result["faults_total"], chaos_terms=result["terms_of_ours"])
+    note(
+        chaos_faults=result["faults_total"],
+        chaos_terms=result["terms_of_ours"],
+        chaos_seed=str(SEED),
+    )
     assert result["broken"] == []
     assert run.returncode == 0
     # A run in which nothing went wrong or nobody worked proves nothing.

@@ -28,6 +28,7 @@ def judged(
     states: list[State] | None = None,
     troubles: tuple[Trouble, ...] = (),
     gaps: tuple[Gap, ...] = (),
+    holes: tuple[float, ...] = (),
 ) -> Verdict:
     return check(
         History(
@@ -35,6 +36,7 @@ def judged(
             states=states or [],
             troubles=troubles,
             gaps=gaps,
+            holes=holes,
             lease_duration=5.0,
         )
     )
@@ -95,6 +97,31 @@ def test_a_workload_that_writes_after_its_grant_is_found() -> None:
     assert judged(written, states=states).broken == []
 
 
+def test_a_later_term_of_the_same_candidate_excuses_nothing() -> None:
+    written = [*beats(A, 5, 1.0, 7.2), *beats(A, 9, 20.1, 21.0)]
+    states = [holds(A, 1.0), holds(A, 20.0)]
+    assert kinds(judged(written, states=states)) == {"grant"}
+    # The second term was released in the time of the first one's workload.
+    states = [holds(A, 1.0), freed(6.0, by=A), holds(A, 20.0)]
+    assert kinds(judged(written, states=states)) == {"grant", "release"}
+
+
+def test_a_release_is_that_of_its_own_term() -> None:
+    written = [*beats(A, 5, 1.0, 2.0), *beats(A, 9, 3.1, 4.0)]
+    states = [holds(A, 1.0), freed(2.1, by=A), holds(A, 3.0)]
+    assert judged(written, states=states).broken == []
+
+
+def test_a_term_that_may_lie_in_a_hole_of_the_history_is_not_judged() -> None:
+    written = [*beats(A, 5, 1.0, 2.0), *beats(A, 9, 50.0, 51.0)]
+    states = [holds(A, 1.0)]
+    assert kinds(judged(written, states=states)) == {"grant"}
+    assert judged(written, states=states, holes=(52.0,)).broken == []
+    for elsewhere in (0.5, 95.0):
+        found = judged(written, states=states, holes=(elsewhere,))
+        assert kinds(found) == {"grant"}
+
+
 def test_a_workload_without_a_record_is_found() -> None:
     assert kinds(judged(beats(A, 5, 1, 2), states=[holds(B, 1.0)])) == {"grant"}
 
@@ -103,7 +130,8 @@ def test_taking_a_record_before_its_time_is_over_is_found() -> None:
     states = [holds("peer", 1.0), holds(B, 4.9)]
     written = beats(B, 5, 5.0, 6.0)
     assert kinds(judged(written, states=states)) == {"taken"}
-    assert judged(written, states=[holds("peer", 1.0), holds(B, 6.1)]).broken == []
+    later = beats(B, 5, 6.2, 7.0)
+    assert judged(later, states=[holds("peer", 1.0), holds(B, 6.1)]).broken == []
     freely = [holds("peer", 1.0), freed(2.0), holds(B, 2.1)]
     assert judged(written, states=freely).broken == []
 

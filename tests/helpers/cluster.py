@@ -22,7 +22,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tests.helpers.cluster_admin import LEASE_RULES, AdminClient, ApiError
 from tests.helpers.lifeline import Lifeline
@@ -35,18 +35,8 @@ __all__ = ["LEASE_RULES", "ApiError", "ApiServer"]
 
 ISSUER = "https://kubernetes.default.svc"
 _READY_TIMEOUT = 90.0
-_AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {
-            "level": "Metadata",
-            "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}],
-        },
-        {"level": "None"},
-    ],
-}
+
+AuditLevel = Literal["None", "Metadata", "Request"]
 
 
 class ApiServer(AdminClient):
@@ -67,7 +57,7 @@ class ApiServer(AdminClient):
         self,
         binary: Path,
         *,
-        audit: bool = False,
+        audit: AuditLevel = "None",
         durable: bool = False,
         flags: Sequence[str] = (),
     ) -> None:
@@ -76,7 +66,7 @@ class ApiServer(AdminClient):
 
         Args:
             binary: the multi-call binary of tests/cluster.
-            audit: write each request on Leases to `audit_log`.
+            audit: what of each request on Leases is written to `audit_log`.
             durable: let etcd sync its writes to the disk, as in production.
             flags: more flags for the API server.
         """
@@ -192,7 +182,7 @@ class ApiServer(AdminClient):
 
     def audit_events(self) -> list[dict[str, Any]]:
         """
-        Return the requests on Leases so far (needs ``audit=True``).
+        Return the requests on Leases so far (needs ``audit``).
         """
         lines = self.audit_log.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
@@ -252,7 +242,7 @@ class ApiServer(AdminClient):
         (self.folder / "tokens.csv").write_text(
             f'{self.admin_token},admin,admin,"system:masters"\n'
         )
-        (self.folder / "audit.json").write_text(json.dumps(_AUDIT_POLICY))
+        (self.folder / "audit.json").write_text(json.dumps(_audit_policy(self._audit)))
         key = self.folder / "sa.key"
         openssl = ["openssl", "genrsa", "-out", str(key), "2048"]
         subprocess.run(openssl, check=True, capture_output=True)
@@ -306,7 +296,7 @@ class ApiServer(AdminClient):
             "--authorization-mode=RBAC",
             "--service-cluster-ip-range=10.96.0.0/16",
         ]
-        if self._audit:
+        if self._audit != "None":
             argv += [
                 f"--audit-policy-file={folder / 'audit.json'}",
                 f"--audit-log-path={self.audit_log}",
@@ -339,3 +329,13 @@ def _free_ports(count: int) -> list[int]:
     for holder in holders:
         holder.close()
     return ports
+
+
+def _audit_policy(level: AuditLevel) -> dict[str, Any]:
+    leases = {"group": "coordination.k8s.io", "resources": ["leases"]}
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": level, "resources": [leases]}, {"level": "None"}],
+    }

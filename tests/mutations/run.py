@@ -8,16 +8,29 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.mutations.table import Mutation
 
-__all__ = ["ROOT", "is_found", "mutate"]
+__all__ = ["ROOT", "is_found", "mutate", "passes_unharmed"]
 
 ROOT = Path(__file__).parents[2]
 _COPIED = ("k8s_leader", "tests", "pyproject.toml")
 _FAILED = 1
 """What pytest exits with when tests failed, and for no other reason."""
+
+
+def passes_unharmed(tests: Iterable[str], folder: Path) -> tuple[bool, str]:
+    """
+    Run tests in an unharmed copy below ``folder``; return whether all passed.
+
+    Where they cannot run they would "find" every mutation.
+    """
+    for name in _COPIED:
+        _copy(ROOT / name, folder / name)
+    run = _run(tests, folder)
+    return run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
 
 
 def mutate(mutation: Mutation, root: Path) -> None:
@@ -41,11 +54,16 @@ def is_found(mutation: Mutation, folder: Path) -> tuple[bool, str]:
     for name in _COPIED:
         _copy(ROOT / name, folder / name)
     mutate(mutation, folder)
+    run = _run(mutation.tests, folder)
+    return run.returncode == _FAILED, run.stdout[-3000:] + run.stderr[-1000:]
+
+
+def _run(tests: Iterable[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
     environ.pop("RINGS", None)
     argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    run = subprocess.run(
-        [*argv, *mutation.tests],
+    return subprocess.run(
+        [*argv, *tests],
         cwd=folder,
         env={**environ, "PYTHONPATH": str(folder)},
         capture_output=True,
@@ -53,7 +71,6 @@ def is_found(mutation: Mutation, folder: Path) -> tuple[bool, str]:
         timeout=300,
         check=False,
     )
-    return run.returncode == _FAILED, run.stdout[-3000:] + run.stderr[-1000:]
 
 
 def _copy(source: Path, target: Path) -> None:

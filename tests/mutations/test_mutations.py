@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.rings import note
-from tests.mutations.run import ROOT, is_found
+from tests.mutations.run import ROOT, is_found, passes_unharmed
 from tests.mutations.table import MUTATIONS, Mutation
 from tests.simulation.planted import PLANTED
 
@@ -64,6 +64,14 @@ def test_a_mutation_is_found(mutation: Mutation, tmp_path: Path) -> None:
     found, said = is_found(mutation, tmp_path / "copy")
     assert found, f"{mutation.rule}: nothing failed of {mutation.name!r}\n{said}"
     note(mutations=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(320)
+def test_without_a_mutation_the_same_tests_pass(tmp_path: Path) -> None:
+    tests = dict.fromkeys(test for each in MUTATIONS for test in each.tests)
+    passed, said = passes_unharmed(tests, tmp_path / "copy")
+    assert passed, said
 
 
 def test_a_mutation_changes_what_is_there() -> None:

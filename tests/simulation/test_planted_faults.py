@@ -10,6 +10,7 @@ from functools import cache
 
 import pytest
 
+from tests.helpers.rings import note
 from tests.simulation.plan import Plan
 from tests.simulation.planted import PLANTED, Planted
 from tests.simulation.run import run_plan
@@ -36,14 +37,16 @@ def plan_of(seed: int) -> Plan:
 def first_to_find(planted: Planted) -> Plan | None:
     """
     Return the first plan, of those that every run goes through, that finds it.
+
+    As it came from its seed: the fault may change it.
     """
     with planted.plant():
         for seed in range(LEAST):
             plan = plan_of(seed)
-            if plan.theme in planted.themes:
-                plan = planted.plan(plan)
-                if run_plan(plan).rules & planted.found_by:
-                    return plan
+            if plan.theme not in planted.themes:
+                continue
+            if run_plan(planted.plan(plan)).rules & planted.found_by:
+                return plan
     return None
 
 
@@ -52,6 +55,11 @@ def first_to_find(planted: Planted) -> Plan | None:
 def test_a_planted_fault_is_found(planted: Planted) -> None:
     plan = first_to_find(planted)
     assert plan is not None, f"{planted.rule}: nothing found {planted.name!r}"
+    # Without the fault the very schedule that found it passes; in one of them the
+    # settings themselves are the fault.
+    changed = plan if planted.rule == "S1" else planted.plan(plan)
+    assert run_plan(changed).findings == (), "it was not the fault that was found"
+    note(planted=1)
 
 
 def test_every_rule_has_a_planted_fault() -> None:

@@ -5,6 +5,8 @@ The promise in thousands of schedules, each with faults of its own.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,30 @@ def test_a_seed_gives_the_same_schedule_every_time() -> None:
         first, second = (run_plan(make_plan(seed), tracing=True) for _ in range(2))
         assert first.lines == second.lines
         assert first.lines
+
+
+@pytest.mark.slow
+def test_a_seed_gives_the_same_schedule_in_another_process() -> None:
+    """
+    Where a schedule failed and where it is replayed, sets have another order.
+    """
+    program = (
+        "from tests.simulation.run import run_plan;"
+        "from tests.simulation.themes import make_plan;"
+        "print([run_plan(make_plan(seed), tracing=True).lines for seed in range(40)])"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(said) == 1
+    assert len(said.pop()) > 10_000
 
 
 def test_every_kind_of_fault_is_in_some_plan() -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kube, pytest.mark.slow, pytest.mark.xdist_group("interop")]
 
 OURS = re.compile(r"[ab]_[0-9a-f-]{36}")
+LOOK = 1.3
+"""Who looks so many seconds later sees another second; 0.3 for a busy machine."""
 MARKER = "k8s-leader.io/released-by"
 TOKEN = "k8s-leader.io/fencing-token"
 
@@ -35,7 +35,7 @@ TOKEN = "k8s-leader.io/fencing-token"
 def story(
     cluster_binary: Path, lifeline: Lifeline, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Story]:
-    with ApiServer(cluster_binary, audit=True) as api:
+    with ApiServer(cluster_binary, audit="Request") as api:
         folder = tmp_path_factory.mktemp("interop")
         yield Story(api, folder=folder, lifeline=lifeline)
 
@@ -59,19 +59,16 @@ def label(body: dict[str, Any]) -> str | None:
     return found
 
 
-def seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
-
-
 @pytest.mark.timeout(240)
 def test_rule_1_every_write_replaces_the_version_that_was_judged(story: Story) -> None:
     ours = story.of("ours-a") + story.of("ours-b")
     verbs = Counter(event["verb"] for event in ours)
     assert set(verbs) <= {"create", "get", "list", "watch", "update"}, verbs
     assert verbs["update"] > 5
-    # The label of somebody else came between: the write was refused, then repeated.
-    codes = {e["responseStatus"]["code"] for e in ours if e["verb"] == "update"}
-    assert codes <= {200, 409}
+    seen = {body["metadata"]["resourceVersion"] for _, body in story.bodies}
+    for each in (event for event in ours if event["verb"] == "update"):
+        assert each["responseStatus"]["code"] in (200, 409)
+        assert each["requestObject"]["metadata"]["resourceVersion"] in seen
 
 
 def test_rule_2_all_five_fields_are_written_and_client_go_reads_them(
@@ -121,14 +118,17 @@ def test_rule_6_client_go_sees_renewals_and_never_thinks_that_ours_expired(
     story: Story,
 ) -> None:
     assert not story.led_before_the_end  # it stood by for longer than a lease
-    renewals = [
-        spec(body)["renewTime"]
-        for _, body in story.bodies
-        if OURS.fullmatch(holder(body))
-    ]
-    for before, after in pairwise(renewals):
-        if seconds(after) - seconds(before) >= 1.0:
-            assert before[:19] != after[:19]
+    held = [(at, body) for at, body in story.bodies if OURS.fullmatch(holder(body))]
+    compared = 0
+    for at, body in held:
+        mine = [
+            x for x in held if spec(x[1])["acquireTime"] == spec(body)["acquireTime"]
+        ]
+        later = next((x for seen, x in mine if seen - at >= LOOK), None)
+        if later is not None:
+            compared += 1
+            assert spec(later)["renewTime"][:19] > spec(body)["renewTime"][:19]
+    assert compared > 5
 
 
 def test_rule_7_transitions_count_take_overs_of_both_sides(story: Story) -> None:
