@@ -123,8 +123,8 @@ def _summary(results: Mapping[str, Any], asked: Sequence[tuple[str, str]]) -> st
     for _, row, found in rows:
         cells = (_short(found.get(e, {}).get(row.key, {}), row) for e in electors)
         lines.append(_line(row.what, *cells))
-    newest = max((results[n] for n, _ in asked if n in results), key=_date)
-    return "".join([*lines, "\n", _where(newest)])
+    told = {name: results[name] for name, _ in asked if name in results}
+    return "".join([*lines, "\n", _where_each(told)])
 
 
 def _section(part: Part, result: Mapping[str, Any]) -> Iterator[str]:
@@ -137,7 +137,7 @@ def _section(part: Part, result: Mapping[str, Any]) -> Iterator[str]:
             shown(result["figures"][name].get(row.key, {}), row.unit)
             for name in electors
         ]
-        yield _line(row.what, *cells, _goal(row))
+        yield _line(row.what, *cells, _judged(row, result["figures"].get("ours", {})))
     yield "\n"
     if part.name in PLOTS:
         yield f"![{PLOTS[part.name][1]}](figures-{part.name}.svg)\n\n"
@@ -161,13 +161,42 @@ def _goal(row: Row) -> str:
     return ", ".join(goals)
 
 
+def _judged(row: Row, ours: Mapping[str, Any]) -> str:
+    """
+    Return the goal of a row, and say so when ours missed it.
+    """
+    figure = ours.get(row.key, {})
+    missed = figure.get("n") and (
+        (row.goal is not None and figure["p50"] > row.goal)
+        or (row.limit is not None and figure["max"] > row.limit)
+    )
+    return f"{_goal(row)} (missed)" if missed else _goal(row)
+
+
 def _where(result: Mapping[str, Any]) -> str:
+    return f"Measured {_when(result)} on {_on(result)}.\n"
+
+
+def _where_each(told: Mapping[str, Mapping[str, Any]]) -> str:
+    """
+    Return the same of several parts, each of which has a day and a commit of its own.
+    """
+    newest = max(told.values(), key=_date)
+    parts = "; ".join(f"{name} {_when(result)}" for name, result in told.items())
+    return f"Measured on {_on(newest)}: {parts}.\n"
+
+
+def _when(result: Mapping[str, Any]) -> str:
+    load = f"load {result['load_before']} before it"
+    return f"{_date(result)[:10]} at {result['commit']} ({load})"
+
+
+def _on(result: Mapping[str, Any]) -> str:
     machine = result["machine"]
     versions = ", ".join(f"{name} {v}" for name, v in result["versions"].items())
     return (
-        f"Measured {_date(result)[:10]} at {result['commit']} on {machine['cpu']} "
-        f"({machine['cores']} cores, {machine['memory_gb']} GB), {machine['system']}, "
-        f"load {result['load_before']} before it; {versions}.\n"
+        f"{machine['cpu']} ({machine['cores']} cores, {machine['memory_gb']} GB), "
+        f"{machine['system']}; {versions}"
     )
 
 

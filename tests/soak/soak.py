@@ -41,14 +41,24 @@ _PATIENCE = 90.0
 class Soak:
     """
     What a soak came to.
+
+    Attributes:
+        restarts: of guards.
+        electors: the process ids of all that were seen. One that was started again
+            holds less, which would hide a leak.
     """
 
     candidates: int
     minutes: float = 0.0
     hand_overs: int = 0
     restarts: int = 0
+    electors: set[int] = field(default_factory=set)
     readings: list[Reading] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+
+    @property
+    def elector_restarts(self) -> int:
+        return max(0, len(self.electors) - self.candidates)
 
     @property
     def grown(self) -> dict[str, float]:
@@ -68,6 +78,7 @@ class Soak:
             "minutes": round(self.minutes, 1),
             "hand_overs": self.hand_overs,
             "restarts": self.restarts,
+            "elector_restarts": self.elector_restarts,
             "after_warm_up": dict(first.held),
             "at_the_end": dict(last.held),
             "grown_by_slope": {k: round(v, 2) for k, v in self.grown.items()},
@@ -102,9 +113,14 @@ def soak(
 
 def judge(result: Soak) -> list[str]:
     """
-    Say what grew by more than it may.
+    Say what grew by more than it may, or was started again.
     """
+    again = {"guards": result.restarts, "electors": result.elector_restarts}
     return [
+        f"{what} were started again {times} times"
+        for what, times in again.items()
+        if times
+    ] + [
         f"{key} grew by {grown:.1f}, {LIMITS[key]:g} is allowed"
         for key, grown in result.grown.items()
         if grown > LIMITS[key]
@@ -122,12 +138,13 @@ def _hand_over(stage: Stage, result: Soak) -> None:
         stage.ours[result.hand_overs // 10 % len(stage.ours)].proxy.reset()
     if result.hand_overs % 20 == 0:
         stage.edit_lease()
-    result.readings.append(_read(stage, result.hand_overs))
-
-
-def _read(stage: Stage, hand_overs: int) -> Reading:
-    guards = [actor.pid for actor in stage.ours]
     electors = [pid for actor in stage.ours if (pid := actor.elector())]
+    result.electors.update(electors)
+    result.readings.append(_read(stage, electors, result.hand_overs))
+
+
+def _read(stage: Stage, electors: list[int], hand_overs: int) -> Reading:
+    guards = [actor.pid for actor in stage.ours]
     everything = sum(1 + len(descendants(guard)) for guard in guards)
     held = read(guards, electors, processes=everything)
     return Reading(at=boot_time(), hand_overs=hand_overs, held=held)

@@ -43,6 +43,14 @@ def test_one_kilobyte_with_each_hand_over_is_found_among_noise() -> None:
     assert [line.split()[0] for line in judge(leaking)] == list(LIMITS)
 
 
+def test_a_process_that_was_started_again_is_told() -> None:
+    renewed = Soak(2, electors={1, 2, 3}, restarts=1, readings=_readings(0.0))
+    assert judge(renewed)[:2] == [
+        "guards were started again 1 times",
+        "electors were started again 1 times",
+    ]
+
+
 def test_noise_alone_is_no_leak() -> None:
     steady = Soak(4, readings=_readings(0.0))
     assert abs(steady.grown["guards_bytes"]) < 0.1e6
