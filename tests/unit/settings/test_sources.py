@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from k8s_leader.settings.sources import (
     is_service_link,
     unknown_variables,
 )
+from k8s_leader.settings.table import SETTINGS
 
 SERVICE_LINKS = {
     "K8S_LEADER_SERVICE_HOST": "10.96.0.7",
@@ -145,6 +147,45 @@ def test_no_file_causes_anything_but_a_settings_error(
         Settings.load({}, {}, str(file), lease_needed=False)
     except SettingsError as exc:
         assert exc.fix
+
+
+PLAUSIBLE = st.sampled_from(
+    ["15s", "1m30s", "off", "on", "auto", "restart", "0", ":8080", "a/b", "true", "7"]
+)
+VALUES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(10**20), 10**20),
+        st.floats(),
+        st.text(max_size=10),
+        st.dates(),
+        PLAUSIBLE,
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=2)
+    ),
+    max_leaves=3,
+)
+
+
+@given(
+    content=st.dictionaries(
+        st.sampled_from([each.name for each in SETTINGS]), VALUES, max_size=4
+    )
+)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_value_of_a_real_setting_causes_anything_but_a_settings_error(
+    tmp_path: Path, content: dict[str, object]
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(yaml.safe_dump(content, allow_unicode=True))
+    try:
+        Settings.load({}, {}, str(file), lease_needed=False)
+    except SettingsError as exc:
+        assert exc.fix
+        assert "\n" not in str(exc)
 
 
 @given(
