@@ -13,7 +13,7 @@ from bench.part import Part, Row
 from bench.parts import PARTS
 from bench.plot import Bar, bars
 
-__all__ = ["ALSO", "page", "plots", "told"]
+__all__ = ["ALSO", "judged", "page", "plots", "told"]
 
 BEGIN, END = "<!-- figures: make docs -->", "<!-- end of figures -->"
 SHOWN = (
@@ -61,7 +61,8 @@ says how, `--show` repeats the last results. Every elector of a part is measured
 run on one real kube-apiserver with etcd on the same machine (kind: on one cluster),
 each with its own defaults (lease duration 15 s). A cell shows median / 99th percentile
 / maximum, and the number of samples in brackets; where there are a thousand of them or
-more, the 99.9th percentile comes before the maximum. The goals are k8s-leader's.
+more, the 99.9th percentile comes before the maximum. The goals are k8s-leader's: "≤" is
+for the median, "never over" for the maximum, "missed" is what was not reached.
 """
 
 
@@ -123,8 +124,8 @@ def _summary(results: Mapping[str, Any], asked: Sequence[tuple[str, str]]) -> st
     for _, row, found in rows:
         cells = (_short(found.get(e, {}).get(row.key, {}), row) for e in electors)
         lines.append(_line(row.what, *cells))
-    told = {name: results[name] for name, _ in asked if name in results}
-    return "".join([*lines, "\n", _where_each(told)])
+    measured = {name: results[name] for name, _ in asked if name in results}
+    return "".join([*lines, "\n", _where_each(measured)])
 
 
 def _section(part: Part, result: Mapping[str, Any]) -> Iterator[str]:
@@ -137,7 +138,7 @@ def _section(part: Part, result: Mapping[str, Any]) -> Iterator[str]:
             shown(result["figures"][name].get(row.key, {}), row.unit)
             for name in electors
         ]
-        yield _line(row.what, *cells, _judged(row, result["figures"].get("ours", {})))
+        yield _line(row.what, *cells, judged(row, result["figures"].get("ours", {})))
     yield "\n"
     if part.name in PLOTS:
         yield f"![{PLOTS[part.name][1]}](figures-{part.name}.svg)\n\n"
@@ -161,7 +162,7 @@ def _goal(row: Row) -> str:
     return ", ".join(goals)
 
 
-def _judged(row: Row, ours: Mapping[str, Any]) -> str:
+def judged(row: Row, ours: Mapping[str, Any]) -> str:
     """
     Return the goal of a row, and say so when ours missed it.
     """
@@ -177,13 +178,20 @@ def _where(result: Mapping[str, Any]) -> str:
     return f"Measured {_when(result)} on {_on(result)}.\n"
 
 
-def _where_each(told: Mapping[str, Mapping[str, Any]]) -> str:
+def _where_each(measured: Mapping[str, Mapping[str, Any]]) -> str:
     """
     Return the same of several parts, each of which has a day and a commit of its own.
     """
-    newest = max(told.values(), key=_date)
-    parts = "; ".join(f"{name} {_when(result)}" for name, result in told.items())
-    return f"Measured on {_on(newest)}: {parts}.\n"
+    parts: dict[str, list[str]] = {}
+    for name, result in measured.items():
+        parts.setdefault(_on(result), []).append(f"{name} {_when(result)}")
+    return (
+        " ".join(
+            f"Measured on {machine}: {'; '.join(each)}."
+            for machine, each in parts.items()
+        )
+        + "\n"
+    )
 
 
 def _when(result: Mapping[str, Any]) -> str:

@@ -66,6 +66,8 @@ def _left_alone(lab: Lab, kind: CrowdKind, field: _Field) -> dict[str, list[floa
     with crowd(
         lab, kind, processes=2, each=count, leases=count, length=field.length
     ) as all_:
+        for _ in range(2):
+            all_.wait("ready")
         for _ in range(count):
             all_.wait("leads")
         time.sleep(_SETTLE)

@@ -56,6 +56,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--client-go", type=int, default=0, help="peers beside ours")
     parser.add_argument("--asyncio", type=int, default=0, help="the same")
     parser.add_argument("--faults", nargs="*", choices=sorted(FAULTS), default=())
+    parser.add_argument("--least", type=int, default=0, help="at least so many faults")
     parser.add_argument("--json", type=Path, help="write the result here, too")
     parser.add_argument("--keep", type=Path, help="where logs of a failed run go")
     given = parser.parse_args()
@@ -73,6 +74,7 @@ def _settings(given: argparse.Namespace, folder: Path) -> Settings:
         client_go=given.client_go,
         asyncio_peers=given.asyncio,
         folder=folder,
+        least_faults=given.least,
         kinds=tuple(given.faults),
     )
 

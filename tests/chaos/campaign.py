@@ -28,10 +28,17 @@ _AWAY = {"freeze_api", "kill_api", "freeze_etcd", "kill_etcd"}
 _ASKS = {kind for kind in FAULTS if kind.startswith("take_") or "lease" in kind}
 
 
+_STEP = 0.05
+"""The wall clock may move by so many seconds in a run; more makes instants wrong."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """
     What a run is: ``seconds`` is how long faults begin; healing the last comes on top.
+
+    Attributes:
+        least_faults: so many are done, however long that takes.
     """
 
     seconds: float
@@ -41,6 +48,7 @@ class Settings:
     client_go: int = 0
     asyncio_peers: int = 0
     folder: Path
+    least_faults: int = 0
     kinds: tuple[str, ...] = ()
 
 
@@ -80,6 +88,7 @@ class Run:
             "overlaps_inside": sum("overlap" in line for line in verdict.broken),
             "overlaps_outside": len(verdict.outside),
             "longest_outside_seconds": round(max(verdict.outside, default=0.0), 3),
+            "terms_not_judged": verdict.unjudged,
             "beats_a_fence_refuses": verdict.refused,
             "longest_until_work_seconds": round(max(gaps, default=0.0), 2),
             "broken": verdict.broken,
@@ -191,7 +200,7 @@ def run(settings: Settings, *, say: Callable[[str], None] = print) -> Run:
         play = _Play(stage, random.Random(settings.seed), _kinds(settings))
         play.until_work("the start")
         end = time.monotonic() + settings.seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or play.faults.total() < settings.least_faults:
             play.step()
             latest = play.gaps[-1]
             say(f"{latest.seconds:6.2f} s until somebody worked after {latest.after}")
@@ -205,10 +214,13 @@ def run(settings: Settings, *, say: Callable[[str], None] = print) -> Run:
         holes=watch.holes,
         lease_duration=settings.lease_duration,
     )
+    verdict = check(history)
+    if abs(watch.stepped) > _STEP:
+        verdict.broken.append(f"clock: the wall clock moved by {watch.stepped:+.3f} s")
     return Run(
         settings=settings,
         history=history,
-        verdict=check(history),
+        verdict=verdict,
         faults=play.faults,
         starts=starts,
     )

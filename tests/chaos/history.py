@@ -23,11 +23,11 @@ from itertools import pairwise
 
 __all__ = ["Beat", "Gap", "History", "Span", "State", "Trouble", "Verdict", "check"]
 
-_SLACK = 0.05
-"""Seconds between reading a clock and what was to be timed, on a busy machine."""
-
 Term = tuple[str, float]
 """An identity, and when it acquired the record (boot-time seconds)."""
+
+_SLACK = 0.05
+"""Seconds between reading a clock and what was to be timed, on a busy machine."""
 
 _NOTICED = 40.0
 """A hole is noticed within so many seconds: a watch lasts 30."""
@@ -51,6 +51,9 @@ class Beat:
 class State:
     """
     The record after one write. ``renewed``, ``acquired``: boot-time seconds.
+
+    Attributes:
+        after_hole: whether states between this one and the one before were missed.
     """
 
     holder: str
@@ -58,6 +61,7 @@ class State:
     renewed: float
     acquired: float
     released_by: str = ""
+    after_hole: bool = False
 
     @property
     def term(self) -> Term:
@@ -139,12 +143,14 @@ class Verdict:
     Attributes:
         outside: seconds of each overlap that a trouble explains.
         refused: beats that a fence-checking resource would have refused.
+        unjudged: terms beside a hole of the history, whose grant is not known.
     """
 
     broken: list[str] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     outside: list[float] = field(default_factory=list)
     refused: int = 0
+    unjudged: int = 0
 
 
 def check(history: History) -> Verdict:
@@ -216,7 +222,9 @@ def _check_grants(history: History, ours: list[Span], verdict: Verdict) -> None:
             renewed[state.term] = max(last, state.renewed)
     for span in ours:
         term = _term_of(span, renewed)
-        if _may_be_unseen(history, span, term):
+        known = span.first if term is None else renewed[term]
+        if _is_unseen(history, span) or _has_hole(history, known, span.last):
+            verdict.unjudged += 1
             continue
         if term is None:
             if history.states:
@@ -240,12 +248,18 @@ def _term_of(span: Span, terms: Iterable[Term]) -> Term | None:
     return max(mine, default=None)
 
 
-def _may_be_unseen(history: History, span: Span, term: Term | None) -> bool:
+def _is_unseen(history: History, span: Span) -> bool:
     """
-    Tell whether the term of a span may be another one, in a hole of the history.
+    Tell whether the acquisition before a span may lie in a hole of the history.
     """
-    since = 0.0 if term is None else term[1]
-    return any(since < hole < span.first + _NOTICED for hole in history.holes)
+    return _has_hole(history, span.first - history.lease_duration, span.first)
+
+
+def _has_hole(history: History, begin: float, end: float) -> bool:
+    """
+    Tell whether a state of this time may have been missed.
+    """
+    return any(begin < hole < end + _NOTICED for hole in history.holes)
 
 
 def _is_excused(
@@ -257,7 +271,7 @@ def _is_excused(
 def _check_takes(history: History, verdict: Verdict) -> None:
     ours = {beat.identity for beat in history.beats if beat.token}
     for before, after in pairwise(history.states):
-        taken = after.holder and after.holder != before.holder
+        taken = after.holder and after.holder != before.holder and not after.after_hole
         if not taken or not before.holder or after.holder not in ours:
             continue
         over = before.renewed + before.duration - _SECOND
@@ -274,7 +288,7 @@ def _check_releases(history: History, ours: list[Span], verdict: Verdict) -> Non
     last: dict[Term, float] = {}
     for span in ours:
         term = _term_of(span, terms)
-        if term is not None and not _may_be_unseen(history, span, term):
+        if term is not None and not _is_unseen(history, span):
             last[term] = max(last.get(term, 0.0), span.last)
     for before, after in pairwise(history.states):
         holder = before.holder

@@ -51,10 +51,10 @@ class Nemesis:
         """
         Return the leader, or in one of three cases any of ours.
         """
+        # Drawn whoever leads, so that the next draws do not depend on it.
+        any_of_ours, other = self.chance.choice(self.stage.ours), self.chance.random()
         leader = self.stage.leader()
-        if leader is None or self.chance.random() < 0.33:
-            return self.chance.choice(self.stage.ours)
-        return leader
+        return any_of_ours if leader is None or other < 0.33 else leader
 
     def do(self, kind: str, who: Actor) -> Heal:
         """

@@ -10,6 +10,7 @@ import json
 import ssl
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordWatch"]
 
+_NOTHING: dict[str, Any] = {"metadata": {}, "spec": {}}
 _MARKER = "k8s-leader.io/released-by"
 
 
@@ -39,7 +41,7 @@ class RecordWatch:
         self._path = (
             f"{api.lease_path(namespace)}?fieldSelector=metadata.name%3D{lease}"
         )
-        self._ahead = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._ahead = _wall_ahead()
         self._version = ""
         self._closed = threading.Event()
         self.states: list[State] = []
@@ -55,6 +57,15 @@ class RecordWatch:
         self._closed.set()
         self._thread.join(10)
 
+    @property
+    def stepped(self) -> float:
+        """
+        Return by how many seconds the wall clock moved against the boot-time clock.
+
+        What is told in wall time was translated as if it had not.
+        """
+        return _wall_ahead() - self._ahead
+
     def _follow(self) -> None:
         while not self._closed.is_set():
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
@@ -66,8 +77,10 @@ class RecordWatch:
     def _list(self) -> None:
         with self._answer(self._path) as answer:
             listed = json.loads(answer.read())
-        for item in listed["items"]:
-            self.states.append(self._state(item))
+        # Only of one Lease: without an item it does not exist.
+        for item in listed["items"] or ([_NOTHING] if self.states else []):
+            state = self._state(item)
+            self.states.append(replace(state, after_hole=bool(self.states)))
         self._version = listed["metadata"]["resourceVersion"]
 
     def _watch(self) -> None:
@@ -112,3 +125,16 @@ class RecordWatch:
             acquired=(unix_seconds(spec.get("acquireTime")) or 0.0) - self._ahead,
             released_by=notes.get(_MARKER, ""),
         )
+
+
+def _wall_ahead() -> float:
+    """
+    Return the wall clock less the boot-time clock, by the quickest of some readings.
+    """
+    readings = []
+    for _ in range(5):
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+        wall = time.time()
+        after = time.clock_gettime(time.CLOCK_BOOTTIME)
+        readings.append((after - before, wall - (before + after) / 2))
+    return min(readings)[1]

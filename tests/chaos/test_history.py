@@ -4,6 +4,8 @@ The check of a history sees what it is there for, and nothing else.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.chaos.history import Beat, Gap, History, State, Trouble, Verdict, check
 
 A, B = "a_1", "b_1"
@@ -116,10 +118,28 @@ def test_a_term_that_may_lie_in_a_hole_of_the_history_is_not_judged() -> None:
     written = [*beats(A, 5, 1.0, 2.0), *beats(A, 9, 50.0, 51.0)]
     states = [holds(A, 1.0)]
     assert kinds(judged(written, states=states)) == {"grant"}
-    assert judged(written, states=states, holes=(52.0,)).broken == []
-    for elsewhere in (0.5, 95.0):
-        found = judged(written, states=states, holes=(elsewhere,))
-        assert kinds(found) == {"grant"}
+    beside = judged(written, states=states, holes=(52.0,))
+    assert (beside.broken, beside.unjudged) == ([], 1)
+    elsewhere = judged(written, states=states, holes=(95.0,))
+    assert (kinds(elsewhere), elsewhere.unjudged) == ({"grant"}, 0)
+
+
+def test_a_workload_without_a_record_is_found_after_a_hole_too() -> None:
+    written = beats(A, 5, 100.0, 101.0)
+    found = judged(written, states=[holds(B, 1.0)], holes=(50.0,))
+    assert kinds(found) == {"grant"}
+
+
+def test_renewals_that_may_lie_in_a_hole_end_no_grant() -> None:
+    written = beats(A, 5, 1.0, 90.0)
+    assert kinds(judged(written, states=[holds(A, 0.9)])) == {"grant"}
+    found = judged(written, states=[holds(A, 0.9)], holes=(60.0,))
+    assert (found.broken, found.unjudged) == ([], 1)
+
+
+def test_states_before_and_after_a_hole_are_no_neighbours() -> None:
+    states = [holds("peer", 1.0), replace(holds(B, 2.0), after_hole=True)]
+    assert judged(beats(B, 5, 2.1, 3.0), states=states).broken == []
 
 
 def test_a_workload_without_a_record_is_found() -> None:

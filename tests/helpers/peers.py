@@ -198,7 +198,11 @@ def client_go_peer(
 
     One that `tells` writes Events, and its lines have the metrics of its process.
     """
-    argv = [str(PEERS.build()), *campaign.flags(unit="s"), f"--tell={tells}"]
+    argv = [
+        str(PEERS.build()),
+        *campaign.flags(unit="s"),
+        f"--tell={str(tells).lower()}",
+    ]
     argv += [f"--release-on-cancel={str(release).lower()}", "--", *campaign.command]
     return Peer(argv, lifeline=lifeline)
 

@@ -154,7 +154,7 @@ func elect(ctx context.Context, o options, r *runner) error {
 				r.start(o.command)
 			},
 			OnStoppedLeading: func() {
-				report(event{Event: "stopped_leading", Identity: o.identity, Metrics: metrics(o)})
+				report(event{Event: "stopped_leading", Identity: o.identity})
 			},
 			OnNewLeader: func(leader string) {
 				report(event{Event: "new_leader", Identity: o.identity, Leader: leader})

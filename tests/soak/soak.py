@@ -58,6 +58,9 @@ class Soak:
 
     @property
     def elector_restarts(self) -> int:
+        """
+        Return how many electors were seen beyond one for each candidate.
+        """
         return max(0, len(self.electors) - self.candidates)
 
     @property

@@ -7,13 +7,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.figures import merge, shown, summary
-from bench.part import Part
+from bench.part import Part, Row
 from bench.parts import PARTS
-from bench.report import ALSO, page, plots, told
+from bench.report import ALSO, judged, page, plots, told
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = {
@@ -65,6 +66,21 @@ def test_the_999th_of_a_thousand_is_shown_where_there_are_so_many() -> None:
     many = [n / 1000 for n in range(1, 2001)]
     assert shown(summary(many), "s") == "1.00 s / 1.98 s / 2.00 s / 2.00 s (2000)"
     assert shown(summary(many[:999]), "s") == "500 ms / 990 ms / 999 ms (999)"
+
+
+@pytest.mark.parametrize(
+    ("figure", "told"),
+    [
+        ({"n": 3, "p50": 0.012, "max": 0.1}, "≤ 12 ms, never over 100 ms"),
+        ({"n": 3, "p50": 0.013, "max": 0.1}, "≤ 12 ms, never over 100 ms (missed)"),
+        ({"n": 3, "p50": 0.012, "max": 0.2}, "≤ 12 ms, never over 100 ms (missed)"),
+        ({"n": 0}, "≤ 12 ms, never over 100 ms"),
+    ],
+)
+def test_a_goal_that_is_missed_is_told(figure: dict[str, Any], told: str) -> None:
+    row = Row(key="k", what="w", goal=0.012, limit=0.1)
+    assert judged(row, {"k": figure}) == told
+    assert judged(row, {}) == "≤ 12 ms, never over 100 ms"
 
 
 def test_a_part_replaces_its_own_result_only(tmp_path: Path) -> None:

@@ -137,7 +137,9 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
 
 
 @given(content=st.binary(max_size=200))
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_file_causes_anything_but_a_settings_error(
     tmp_path: Path, content: bytes
 ) -> None:
@@ -175,7 +177,9 @@ VALUES = st.recursive(
         st.sampled_from([each.name for each in SETTINGS]), VALUES, max_size=4
     )
 )
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_value_of_a_real_setting_causes_anything_but_a_settings_error(
     tmp_path: Path, content: dict[str, object]
 ) -> None:
