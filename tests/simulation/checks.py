@@ -98,6 +98,7 @@ class Checks:
     _books: dict[str, _Book] = field(default_factory=dict)
     _claims: dict[tuple[str, str | None, int, str], int] = field(default_factory=dict)
     _tokens: dict[int, int] = field(default_factory=dict)
+    _astride: set[int] = field(default_factory=set)
     _truth_left: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -157,7 +158,8 @@ class Checks:
 
     def _overlap(self, name: str, new: _Run, other: str, run: _Run) -> None:
         text = f"{name} (token {new.token}) beside {other} (token {run.token})"
-        if not self.plan.overlap_allowed:
+        astride = max(new.order, run.order) in self._astride
+        if not self.plan.overlap_allowed and not astride:
             self.find("overlap", text)
         else:
             self.trace("CHECK", f"allowed overlap: {text}")
@@ -327,7 +329,20 @@ class Checks:
         if stored is not None and stored.record.holder:
             record = stored.record
             key = (record.holder, record.acquire_time, record.transitions, stored.uid)
-            self._claims.setdefault(key, len(self._claims) + 1)
+            if key not in self._claims:
+                self._claims[key] = order = len(self._claims) + 1
+                self._look_for_roll_back(record.holder, order)
+
+    def _look_for_roll_back(self, holder: str, order: int) -> None:
+        """
+        Note a claim that was under way while the store was rolled back.
+
+        It is judged by the store against what both knew, and nobody can tell that
+        another claim of the same state had been confirmed and forgotten meanwhile.
+        """
+        book = self._books.get(holder)
+        if book is not None and book.written_at <= self.server.rolled_back_at:
+            self._astride.add(order)
 
     def asks(self, who: Candidate) -> None:
         """

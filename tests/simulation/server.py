@@ -58,6 +58,7 @@ class Server:
         self.stored: Stored | None = None
         self.version = _FIRST
         self.commits: list[Commit] = []
+        self.rolled_back_at = float("-inf")
         self.down = False
         self.fails = 0.0  # chance of an error answer although the write landed
         self.on_commit: Callable[[Commit], None] = lambda _: None
@@ -140,6 +141,7 @@ class Server:
                 kept.pop()
         if len(kept) == len(self.commits):
             return
+        self.rolled_back_at = self._scheduler.now
         self.commits = kept
         self.stored = kept[-1].stored if kept else None
         self.version = kept[-1].version if kept else _FIRST
