@@ -384,17 +384,21 @@ class RecordedLeaseManager:
     async def _read(self) -> bool:
         """
         Read the truth; return whether the store turned out to be rolled back (S16).
+
+        Only what was seen before the read was sent can show that: meanwhile the watch
+        may overtake the answer.
         """
+        before = self._seen
         stored = await self._store.read()
         now = self._clock.now()
         self._read_at = now
         self._outdated = False
-        if self._seen.is_stale(stored):
+        if before.is_stale(stored):
             _logger.error("the store of the lease was rolled back: waiting")
             self._seen = self._seen.roll_back(stored, at=now)
             self._claims.clear()
             return True
-        self._see(stored, at=now)
+        self._saw(stored)
         return False
 
     async def _read_own(self) -> Lost | None:
@@ -404,7 +408,7 @@ class RecordedLeaseManager:
 
     def _saw(self, stored: Stored | None) -> None:
         if self._seen.is_stale(stored):
-            return  # the watch told of a later write before this one was answered
+            return  # the watch told of a later write before this was answered
         self._see(stored, at=self._clock.now())
 
     def _see(self, stored: Stored | None, *, at: float) -> None:

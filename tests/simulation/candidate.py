@@ -66,6 +66,7 @@ class Candidate(Listener):
         self.confirmed_sent = float("-inf")
         self.born = 0.0
         self.elector: ElectorProcess | None = None
+        self.managers: list[RecordedLeaseManager] = []  # of each elector process
         self.guard: GuardModel
         self.tree: SimTree
         self._starter = starter
@@ -221,12 +222,14 @@ class Candidate(Listener):
             listener=self,
             now=self.machine.now,
         )
-        return RecordedLeaseManager(
+        manager = RecordedLeaseManager(
             store,
             identity=self.identity,
             clock=self.machine,
             lease_duration=self.timing.lease_duration,
         )
+        self.managers.append(manager)
+        return manager
 
     def _exits(self, process: Process, is_final: bool, fault: Exception | None) -> None:
         if process.alive and fault is not None:

@@ -376,12 +376,18 @@ class Checks:
                     self.find("past grant", f"{who.name} runs {late:.3f} s too long")
             if who.asked > 40 + self.plan.requests_per_second * (now - who.born):
                 self.find("busy loop", f"{who.name} asked {who.asked} times")
+            self._find_false_alarms(who)
         able = [who for who in candidates if not who.stopped and not who.stuck]
         patience = 10.0
         if self.plan.theme == "endings":  # who crashes in a loop stays out for long
             patience = 25.0
         if able and not self.anybody_runs and now - self.last_run > patience:
             self.find("liveness", f"nobody leads since {self.last_run:.1f}")
+
+    def _find_false_alarms(self, who: Candidate) -> None:
+        seen = [manager._seen for manager in who.managers]
+        if not self.plan.rolls_back and any(each.rolled_back_until for each in seen):
+            self.find("false alarm", f"{who.name} took the store for rolled back")
 
 
 def _term_id(identity: str, term: Term) -> TermId:

@@ -83,6 +83,26 @@ def _resumed_by_name() -> Iterator[None]:
         yield
 
 
+@planted("S16", by="false alarm", themes="soup, orders, labels")
+def _overtaken_answer() -> Iterator[None]:
+    """
+    An answer that the watch overtook is taken for a store that was rolled back.
+    """
+
+    async def read(self: RecordedLeaseManager) -> bool:
+        stored = await self._store.read()
+        now = self._read_at = self._clock.now()
+        self._outdated = False
+        if self._seen.is_stale(stored):
+            self._seen = self._seen.roll_back(stored, at=now)
+            return True
+        self._see(stored, at=now)
+        return False
+
+    with patch.object(RecordedLeaseManager, "_read", read):
+        yield
+
+
 @planted("S16", by="S3", themes="steal, bad peers, blank")
 def _silent_second_term() -> Iterator[None]:
     """

@@ -36,12 +36,16 @@ class Store(MemoryStore):
         self.faults: deque[Exception | None] = deque()
         self.lands = False
         self.after_write: Callable[[], Awaitable[None]] | None = None
+        self.after_read: Callable[[], Awaitable[None]] | None = None
         self.sightings: asyncio.Queue[Sighting] = asyncio.Queue()
         self.told: Stored | None = None
 
     async def read(self) -> Stored | None:
         self.asked.append("get")
-        return self.told or await super().read()
+        found = self.told or await super().read()
+        if self.after_read is not None:
+            await self.after_read()
+        return found
 
     async def create(self, record: Record) -> Stored:
         self.asked.append("create")
@@ -380,6 +384,45 @@ async def test_s16_a_watch_that_goes_back_is_settled_by_a_read(world: World) -> 
     assert await anext(changes) == Lost(reason=LossReason.STOLEN, holder="thief")
     assert world.store.asked[-1] == "get"
     await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_s16_an_answer_that_the_watch_overtook_is_no_roll_back(
+    world: World,
+) -> None:
+    """
+    Two connections: what was written after the read may be told before its answer.
+    """
+    world.lease.write(None, Record())
+    world.edit(holder="b", acquire_time="t", duration=15.0)
+    watch = world.manager.changes()
+
+    async def renew() -> None:
+        world.store.sightings.put_nowait(seen(world.edit(renew_time="later")))
+        assert await anext(watch) == Sighted(holder="b", try_now=True)
+
+    world.store.after_read = renew
+    refused = await world.manager.acquire(duration=15.0)
+    assert isinstance(refused, Refused)
+    assert (refused.why, refused.holder) == ("held", "b")
+    assert world.manager.record is not None
+    assert world.manager.record.renew_time == "later"
+    await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_s16_a_leader_whose_read_the_watch_overtook_goes_on(world: World) -> None:
+    await world.win()
+    watch = world.manager.changes()
+    world.edit(our_duration=16.0)  # so that the renewal has to read
+
+    async def edit() -> None:
+        world.store.after_read = None
+        world.store.sightings.put_nowait(seen(world.edit(our_duration=17.0)))
+        told = asyncio.ensure_future(anext(watch))
+        await asyncio.wait([told], timeout=0)
+        told.cancel()
+
+    world.store.after_read = edit
+    assert await world.manager.renew(duration=15.0) == StillHeld()
 
 
 async def test_s16_a_roll_back_that_the_watch_shows_is_a_loss_once_it_is_read(
