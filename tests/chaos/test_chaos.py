@@ -25,7 +25,6 @@ def test_half_a_minute_of_chaos_breaks_no_promise(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     argv = [sys.executable, "-m", "tests.chaos", "--json", str(file)]
     argv += ["--minutes", "0.4", "--least", "4", "--candidates", "3", "--lease", "8"]
-    argv += ["--client-go", "1", "--asyncio", "1"]
     argv += ["--seed", str(SEED), "--keep", str(tmp_path / "kept")]
     environ = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
     run = subprocess.run(
