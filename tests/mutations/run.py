@@ -27,8 +27,7 @@ def passes_unharmed(tests: Iterable[str], folder: Path) -> tuple[bool, str]:
 
     Where they cannot run they would "find" every mutation.
     """
-    for name in _COPIED:
-        _copy(ROOT / name, folder / name)
+    _copy_all(folder)
     run = _run(tests, folder)
     return run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
 
@@ -51,8 +50,7 @@ def is_found(mutation: Mutation, folder: Path) -> tuple[bool, str]:
     """
     Tell whether the tests fail of the mutation, and what they printed.
     """
-    for name in _COPIED:
-        _copy(ROOT / name, folder / name)
+    _copy_all(folder)
     mutate(mutation, folder)
     run = _run(mutation.tests, folder)
     return run.returncode == _FAILED, run.stdout[-3000:] + run.stderr[-1000:]
@@ -71,6 +69,11 @@ def _run(tests: Iterable[str], folder: Path) -> subprocess.CompletedProcess[str]
         timeout=300,
         check=False,
     )
+
+
+def _copy_all(folder: Path) -> None:
+    for name in _COPIED:
+        _copy(ROOT / name, folder / name)
 
 
 def _copy(source: Path, target: Path) -> None:

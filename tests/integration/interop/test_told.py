@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from k8s_leader.election.orders import STEP_DOWN
 from tests.helpers.candidate import Journal, wait_until
 from tests.helpers.http import ask, free_port
 from tests.helpers.peers import Campaign, client_go_peer
@@ -66,8 +67,7 @@ def ours_led(site: Site) -> list[str]:
         wait_until(lambda: ours.leads(site.journal))
         wait_until(lambda: f'{STATUS}{{name="{NAME}"}} 1.0' in metrics())
         found = metrics()
-        order = {"k8s-leader.io/step-down": "true"}
-        site.api.annotate_lease(site.namespace, NAME, order)
+        site.api.annotate_lease(site.namespace, NAME, {STEP_DOWN: "true"})
         # client-go itself sets it to 0 only where it could not renew.
         wait_until(lambda: f'{STATUS}{{name="{NAME}"}} 0.0' in metrics())
         wait_until(lambda: "ours stopped leading" in told(site))
