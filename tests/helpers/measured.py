@@ -14,6 +14,7 @@ it starts the whole command: ``command(tmp_path, "run", "--lease", ...)``.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -55,13 +56,24 @@ def interpreter(folder: Path) -> str:
         return sys.executable
     start, program = folder / "measured_start.py", folder / "measured-python"
     start.write_text(_START.format(site=sysconfig.get_path("purelib")))
-    program.write_text(
+    _write_program(
+        program,
         "#!/bin/sh\n"
         f'if [ "$1 $2" = "-I -S" ]; then shift 2; set -- -I -S {start} "$@"; fi\n'
-        f'exec {sys.executable} "$@"\n'
+        f'exec {sys.executable} "$@"\n',
     )
-    program.chmod(0o755)
     return str(program)
+
+
+def _write_program(path: Path, text: str) -> None:
+    """
+    Write an executable file, in a process of its own.
+
+    Were it open for writing here, a child that another thread forks meanwhile would
+    have it open too, and the kernel starts no such file ("text file busy").
+    """
+    script = 'cat >"$0" && chmod 755 "$0"'
+    subprocess.run(["sh", "-c", script, path], input=text.encode(), check=True)
 
 
 def command(folder: Path, *words: str) -> list[str]:

@@ -62,6 +62,24 @@ def electors(pid: int) -> dict[int, list[str]]:
     }
 
 
+def await_elector(pid: int, *, other_than: int = 0) -> tuple[int, list[str]]:
+    """
+    Return the one elector of a guard, and its words, as soon as there is one.
+
+    One look: a process that executes another program has no command line meanwhile.
+    """
+    found: dict[int, list[str]] = {}
+
+    def is_there() -> bool:
+        found.update(electors(pid))
+        found.pop(other_than, None)
+        return bool(found)
+
+    wait_until(is_there, why="there is an elector")
+    ((elector, words),) = found.items()
+    return elector, words
+
+
 @pytest.mark.parametrize(("written", "left"), [("flag", ["sqlite"]), ("file", [])])
 def test_the_guard_takes_over_an_elector_that_loads_what_it_needs(
     tmp_path: Path, written: str, left: list[str]
@@ -76,13 +94,12 @@ def test_the_guard_takes_over_an_elector_that_loads_what_it_needs(
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as guard:
         assert guard.stdout is not None
         assert guard.stdout.readline() == b"leading\n"
-        ((first, handed),) = electors(guard.pid).items()
+        first, handed = await_elector(guard.pid)
         assert handed[2:] == left
         assert len(children(guard.pid)) == 2  # and the workload
         assert ignores(first, signal.SIGTTOU)  # a terminal does not stop it
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: electors(guard.pid).keys() - {first})
-        ((_, handed),) = electors(guard.pid).items()
+        _, handed = await_elector(guard.pid, other_than=first)
         assert handed[2:] == []
         guard.terminate()
     assert guard.returncode == 128 + signal.SIGTERM
@@ -99,13 +116,18 @@ class Held:
         os.mkfifo(self._file)
         argv = command(folder, "run", "--config", str(self._file), *SAY)
         self.process = subprocess.Popen([*prefix, *argv], stdout=subprocess.PIPE)
-        if prefix:
+        self.pid = self.elector = 0
+        self._is_prefixed = bool(prefix)
+
+    def await_elector(self) -> None:
+        """
+        Wait until both processes are there, and learn their numbers.
+        """
+        self.pid = self.process.pid
+        if self._is_prefixed:
             wait_until(lambda: children(self.process.pid))
-        self.pid = (
-            next(iter(children(self.process.pid))) if prefix else self.process.pid
-        )
-        wait_until(lambda: electors(self.pid))
-        (self.elector,) = electors(self.pid)
+            (self.pid,) = children(self.process.pid)
+        self.elector, _ = await_elector(self.pid)
 
     def go_on(self) -> None:
         """
@@ -125,8 +147,11 @@ class Held:
 def held(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Held]:
     made = Held(tmp_path, prefix=as_pid_1() if request.param == "PID 1" else [])
     with made.process:
-        yield made
-        made.process.kill()
+        try:
+            made.await_elector()
+            yield made
+        finally:
+            made.process.kill()
 
 
 def test_a_stop_before_the_settings_are_read_is_obeyed(held: Held) -> None:
