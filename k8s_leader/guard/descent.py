@@ -11,7 +11,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator
 
 __all__ = ["below", "children", "processes", "send", "state"]
 
@@ -33,17 +33,29 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def below(pid: int, *, spare: Collection[int | None] = ()) -> list[int]:
+def below(
+    pid: int,
+    *,
+    spare: Collection[int | None] = (),
+    is_over: Callable[[int], bool] = lambda _: False,
+) -> Iterator[int]:
     """
-    Return all descendants of a process, without ``spare`` and theirs.
+    Yield all descendants of a process, without ``spare`` and theirs.
+
+    Each before its children are looked for: who stops what it is given meets all that
+    this one had started.
+
+    Args:
+        pid: of the ancestor.
+        spare: left out.
+        is_over: whether a process has ended; it has no children any more.
     """
-    found: list[int] = []
     queue = [child for child in children(pid) if child not in spare]
     while queue:
         child = queue.pop()
-        found.append(child)
-        queue += children(child)
-    return found
+        if not is_over(child):
+            yield child
+            queue += children(child)
 
 
 def processes() -> list[int]:

@@ -27,8 +27,11 @@ __all__ = ["Guard"]
 
 _ELECTOR_PATIENCE = 5.0
 _LONGEST_WAIT = 3600.0
+_MOST_REAPED = 1000
+"""In one turn: children that end faster than that may not keep a deadline waiting."""
 _FATAL = frozenset({75, 77, 78, 79})
 _STOP = {signal.SIGTERM, signal.SIGINT}
+_CHILD = bytes([signal.SIGCHLD])
 _IGNORED = {signal.SIGTTIN, signal.SIGTTOU, signal.SIGPIPE, signal.SIGXFSZ}
 """A guard behind a terminal must not be stopped by it, nor end by what it writes."""
 
@@ -110,8 +113,10 @@ class Guard:
         now = boot_time()  # after the socket is drained, before anything is done
         for message in messages:
             self._hear(message, now)
-        for number in pending:
+        for number in pending.replace(_CHILD, b""):
             self._on_signal(number, now)
+        if _CHILD in pending:
+            self._reap()
         self._workload.enforce(now)
         self._workload.settle(now)
         self._settle(now)
@@ -146,9 +151,7 @@ class Guard:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _on_signal(self, number: int, now: float) -> None:
-        if number == signal.SIGCHLD:
-            self._reap()
-        elif number in _STOP:
+        if number in _STOP:
             self._quit(signal.Signals(number).name, now)
         else:
             mapped = self._config["signal_map"].get(str(number), number)
@@ -226,7 +229,7 @@ class Guard:
     # -- ends --------------------------------------------------------------------
 
     def _reap(self) -> None:
-        while True:
+        for _ in range(_MOST_REAPED):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
@@ -237,6 +240,7 @@ class Guard:
                 self._elector_ended(os.waitstatus_to_exitcode(status))
             else:
                 self._workload.reaped(pid, status)
+        os.write(self._woken, _CHILD)  # the rest in the next turn
 
     def _settle(self, now: float) -> None:
         """

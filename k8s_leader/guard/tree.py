@@ -15,7 +15,7 @@ from k8s_leader.guard.linux import boot_time, die_with_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["ALL_SIGNALS", "Tree"]
 
@@ -103,12 +103,13 @@ class Tree:
         """
         known: set[int] = set()
         for _ in range(_ROUNDS):
-            found = set(self.members())
-            if found <= known:
+            before = len(known)
+            for pid in self._below():
+                if pid not in known:
+                    send(pid, signal.SIGSTOP)  # at once: it may be about to fork
+                    known.add(pid)
+            if len(known) == before:
                 return
-            for pid in found - known:
-                send(pid, signal.SIGSTOP)
-            known |= found
 
     def thaw(self) -> None:
         """
@@ -132,9 +133,25 @@ class Tree:
 
     def members(self) -> list[int]:
         """
-        Return every process of the tree.
+        Return every living process of the tree.
         """
-        return below(os.getpid(), spare=(self._spare(),))
+        return list(self._below())
+
+    def _below(self) -> Iterator[int]:
+        return below(os.getpid(), spare=(self._spare(),), is_over=self._reap_orphan)
+
+    def _reap_orphan(self, pid: int) -> bool:
+        """
+        Reap a process if it was left to the guard and has ended; tell whether it was.
+
+        Thousands that ended a moment ago would keep the look from who is about to fork.
+        """
+        if pid == self.leader:
+            return False
+        try:
+            return os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:  # it is another's child
+            return False
 
     def is_empty(self) -> bool:
         """

@@ -80,7 +80,8 @@ async def bury(*, identity: str, guard: int, cgroup: str | None) -> None:
     while clean < _ENOUGH:
         if cgroup is not None:
             Cgroup(cgroup).kill()
-        found = below(guard, spare=(os.getpid(),)) if _is_its_child(guard) else []
+        is_child = _is_its_child(guard)
+        found = list(below(guard, spare=(os.getpid(),))) if is_child else []
         lived = kill_all(found)
         # Last: to read an environment hangs where its process hangs in the kernel.
         lived += kill_all(marked(f"LEADER_IDENTITY={identity}".encode()))

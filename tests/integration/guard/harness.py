@@ -259,10 +259,13 @@ class Guarded:
             wait_until(lambda: not marked(self.mark), why="the elector ends")
         self.desk.close()
         self.process.kill()
+        killed = Path(self._cgroup or "/nowhere")
+        if killed.exists():  # its guard could not remove it
+            (killed / "cgroup.kill").write_text("1")
         self.sweep()
         self.process.wait()
-        if self._cgroup and Path(self._cgroup).exists():  # the guard was killed
-            Path(self._cgroup).rmdir()
+        if killed.exists():
+            killed.rmdir()
         return left
 
 

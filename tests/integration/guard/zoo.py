@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BOMB = 400
+_LIFE = 60.0
+"""Seconds that runners run: longer than any test waits, and not for ever."""
 
 
 def stay() -> None:
@@ -149,9 +151,10 @@ def runners() -> None:
     """
     Ten processes that never stay: each generation starts the next one and ends.
     """
+    end = time.monotonic() + _LIFE
 
     def run() -> None:
-        while True:
+        while time.monotonic() < end:
             if os.fork():
                 os._exit(0)
             if os.getpid() % 2:

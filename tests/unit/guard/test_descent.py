@@ -56,8 +56,38 @@ def test_children_that_may_not_be_listed_are_none(
 
 
 def test_descendants_are_found_but_those_that_are_spared(sleeper: int) -> None:
-    assert sleeper in descent.below(os.getpid())
-    assert sleeper not in descent.below(os.getpid(), spare=(sleeper,))
+    assert sleeper in list(descent.below(os.getpid()))
+    assert sleeper not in list(descent.below(os.getpid(), spare=(sleeper,)))
+
+
+def test_who_is_found_is_stopped_before_its_children_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    One that forks away after the look and before the signal is missed, each time.
+    """
+    done: list[str] = []
+
+    def children(pid: int) -> list[int]:
+        done.append(f"look at {pid}")
+        return {os.getpid(): [2], 2: [3]}.get(pid, [])
+
+    monkeypatch.setattr(descent, "children", children)
+    monkeypatch.setattr(tree, "send", lambda pid, _: done.append(f"stop {pid}"))
+    made_tree().freeze()
+    assert done[1:5] == ["stop 2", "look at 2", "stop 3", "look at 3"]
+
+
+def test_orphans_that_have_ended_are_reaped_and_hide_nobody() -> None:
+    forest = made_tree()
+    ended = [os.posix_spawn("/bin/true", ["true"], {}) for _ in range(2)]
+    for pid in ended:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    forest.leader = ended[0]
+    assert [pid for pid in forest.members() if pid in ended] == ended[:1]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(ended[1], os.WNOHANG)
+    assert os.waitpid(ended[0], os.WNOHANG)[0] == ended[0]  # how it ended is news
 
 
 def test_a_state_is_a_letter_and_nothing_once_it_is_gone(sleeper: int) -> None:

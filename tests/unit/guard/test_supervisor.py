@@ -5,7 +5,10 @@ The guard's loop where a real process cannot be brought to fail.
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
+
+import pytest
 
 from k8s_leader.cli.arguments import parse_settings
 from k8s_leader.cli.guard_config import guard_config
@@ -15,23 +18,41 @@ from k8s_leader.guard.supervisor import Guard
 from k8s_leader.settings import Settings
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def guard() -> Iterator[Guard]:
+    settings = Settings.load(parse_settings(parser(), ["--lease", "a/b"])[1], {})
+    config = guard_config(settings, ["true"], {})
+    made = Guard(config, config_fd=0, environ=dict(os.environ))
+    yield made
+    for fd in (made._wake, made._woken):
+        os.close(fd)
+    if made._cgroup is not None:
+        made._cgroup.remove()
+
+
+def test_s9_children_that_never_stop_ending_keep_no_deadline_waiting(
+    monkeypatch: pytest.MonkeyPatch, guard: Guard
+) -> None:
+    """
+    A guard that is PID 1 has no timer of the kernel behind it.
+    """
+    ends = iter(range(10, 10_000))
+    monkeypatch.setattr(os, "waitpid", lambda *_: (next(ends), 0))
+    guard._reap()
+    assert next(ends) < 10_000
+    assert os.read(guard._wake, 99) == bytes([signal.SIGCHLD])  # the rest comes next
 
 
 def test_an_elector_that_cannot_be_forked_is_tried_again_later(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], guard: Guard
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise BlockingIOError("no process left")
 
     monkeypatch.setattr(Elector, "start", full)
-    settings = Settings.load(parse_settings(parser(), ["--lease", "a/b"])[1], {})
-    config = guard_config(settings, ["true"], {})
-    guard = Guard(config, config_fd=0, environ=dict(os.environ))
     guard._start_elector()
-    for fd in (guard._wake, guard._woken):
-        os.close(fd)
-    if guard._cgroup is not None:
-        guard._cgroup.remove()
     assert guard._elector.look_at > 0
     assert "the elector cannot be started: no process left" in capfd.readouterr().err
