@@ -19,7 +19,7 @@ MINIMA = {
     "others": {
         "passed": 3_000,
         "mutations": 14,
-        "chaos_faults": 4,
+        "chaos_faults": 20,
         "soak_hand_overs": 5,
     },
     "lowest": {"passed": 1_000},

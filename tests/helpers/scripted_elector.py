@@ -64,6 +64,9 @@ class ElectorDesk:
         line, _ = self._listener.accept()
         line.settimeout(_PATIENCE)
         _, fds, _, _ = socket.recv_fds(line, 16, 1)
+        if not fds:
+            line.close()
+            raise AssertionError("the elector ended before it handed its socket on")
         elector = ScriptedElector(line, socket.socket(fileno=fds[0]), self._timing)
         self._met.append(elector)
         return elector
@@ -105,12 +108,16 @@ class ScriptedElector:
         self._heard: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         peer = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         self.pid: int = struct.unpack("3i", peer)[0]
-        self.guard = _parent(self.pid)
         self.answers = True
         self._hung_up = False
         self._ear = threading.Thread(target=self._listen, daemon=True)
         self._ear.start()
-        self.hello: dict[str, Any] = self.expect("hello")
+        try:
+            self.guard = _parent(self.pid)
+            self.hello: dict[str, Any] = self.expect("hello")
+        except (AssertionError, FileNotFoundError):  # it, or the guard, was killed
+            self.leave()
+            raise
 
     def _listen(self) -> None:
         try:

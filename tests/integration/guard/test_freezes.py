@@ -165,7 +165,7 @@ def test_s5_a_process_that_cannot_be_killed_is_reported_and_never_called_gone(
     with Unreaped(pid):
         elector.stop()
         assert elector.expect("stuck") == {"type": "stuck", "token": 7, "pids": [pid]}
-        assert "no release" in guard.logged()
+        guard.await_logged("no release")
         elector.start(token=8)
         assert "not gone" in elector.expect("refused")["reason"]
         guard.send(signal.SIGTERM)
