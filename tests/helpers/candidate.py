@@ -13,12 +13,14 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tests.helpers.lifeline import Lifeline
+
+_Seen = TypeVar("_Seen")
 
 __all__ = ["SHORT", "Candidate", "Entry", "Journal", "boot_time", "wait_until"]
 
@@ -67,15 +69,19 @@ def boot_time() -> float:
 
 
 def wait_until(
-    what: Callable[[], object], *, timeout: float = 30.0, why: str = "it happens"
-) -> None:
+    what: Callable[[], _Seen], *, timeout: float = 30.0, why: str = "it happens"
+) -> _Seen:
     """
     Wait for something in other processes that offer no event to wait for.
+
+    Returns:
+        What was seen, for those who would look again: then it may be another.
     """
     deadline = time.monotonic() + timeout
-    while not what():
+    while not (seen := what()):
         assert time.monotonic() < deadline, f"waited {timeout} s until {why}"
         time.sleep(0.005)
+    return seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,16 +68,12 @@ def await_elector(pid: int, *, other_than: int = 0) -> tuple[int, list[str]]:
 
     One look: a process that executes another program has no command line meanwhile.
     """
-    found: dict[int, list[str]] = {}
 
-    def is_there() -> bool:
-        found.update(electors(pid))
-        found.pop(other_than, None)
-        return bool(found)
+    def others() -> list[tuple[int, list[str]]]:
+        return [each for each in electors(pid).items() if each[0] != other_than]
 
-    wait_until(is_there, why="there is an elector")
-    ((elector, words),) = found.items()
-    return elector, words
+    (found,) = wait_until(others, why="there is an elector")
+    return found
 
 
 @pytest.mark.parametrize(("written", "left"), [("flag", ["sqlite"]), ("file", [])])
@@ -125,8 +121,7 @@ class Held:
         """
         self.pid = self.process.pid
         if self._is_prefixed:
-            wait_until(lambda: children(self.process.pid))
-            (self.pid,) = children(self.process.pid)
+            (self.pid,) = wait_until(lambda: children(self.process.pid))
         self.elector, _ = await_elector(self.pid)
 
     def go_on(self) -> None:

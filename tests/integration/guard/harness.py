@@ -227,6 +227,15 @@ class Guarded:
         known = {self.pid, self.process.pid, *self.desk.pids}
         return [f"{pid} {line}" for pid, line in marked(self.mark) if pid not in known]
 
+    def await_survivor(self) -> int:
+        """
+        Return the only process that lives of the workload.
+
+        From one look: who execs has no environment meanwhile, and is not seen.
+        """
+        (line,) = wait_until(self.survivors, why="it lives")
+        return int(line.split()[0])
+
     def await_no_survivors(self) -> None:
         """
         Wait until nothing of the workload lives.

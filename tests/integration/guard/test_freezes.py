@@ -79,7 +79,7 @@ def test_s10_guard_elector_and_workload_frozen_at_once_never_come_back(
     guard = guarded(WRITE, flags=SHORT)
     elector, until = lead(guard)
     elector.answers = False
-    for pid in (elector.pid, workload(guard), guard.pid):
+    for pid in (elector.pid, guard.await_survivor(), guard.pid):
         os.kill(pid, signal.SIGSTOP)
     frozen_at = boot_time()
     assert guard.wait() == 137
@@ -93,7 +93,7 @@ def test_a_frozen_workload_is_gone_before_its_grant_ends(
 ) -> None:
     guard = guarded(WRITE, flags=SHORT)
     elector, until = lead(guard)
-    os.kill(workload(guard), signal.SIGSTOP)
+    os.kill(guard.await_survivor(), signal.SIGSTOP)
     assert elector.expect("gone")["now"] < until
     elector.exit(0)
     assert guard.wait() == 137
@@ -124,7 +124,7 @@ def test_a_pid_1_frozen_with_all_its_processes_stops_within_delta_of_the_thaw(
     guard = guarded(WRITE, flags=SHORT, prefix=as_pid_1())
     elector, until = lead(guard)
     elector.answers = False
-    pids = (elector.pid, workload(guard), guard.pid)
+    pids = (elector.pid, guard.await_survivor(), guard.pid)
     frozen_at = boot_time()
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -161,7 +161,7 @@ def test_s5_a_process_that_cannot_be_killed_is_reported_and_never_called_gone(
 ) -> None:
     guard = guarded(HOLDABLE, flags=SHORT)
     elector, _ = lead(guard)
-    pid = workload(guard)
+    pid = guard.await_survivor()
     with Unreaped(pid):
         elector.stop()
         assert elector.expect("stuck") == {"type": "stuck", "token": 7, "pids": [pid]}
@@ -181,7 +181,7 @@ def test_s5_pid_1_takes_down_its_namespace_with_what_cannot_be_killed(
 ) -> None:
     guard = guarded(HOLDABLE, flags=SHORT, prefix=as_pid_1())
     elector, until = lead(guard)
-    with Unreaped(workload(guard)):
+    with Unreaped(guard.await_survivor()):
         elector.stop()
         elector.expect("stuck")
         elector.await_end()
@@ -216,11 +216,6 @@ def lead(guard: Guarded) -> tuple[ScriptedElector, float]:
     elector.expect("started")
     wait_until(guard.said)
     return elector, until
-
-
-def workload(guard: Guarded) -> int:
-    (line,) = guard.survivors()
-    return int(line.split()[0])
 
 
 def writes(guard: Guarded) -> list[float]:

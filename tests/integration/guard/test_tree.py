@@ -139,8 +139,7 @@ def test_each_term_is_born_in_the_guards_cgroup_also_after_one_that_was_killed(
         elector.start(token=token)
         elector.expect("started")
         guard.await_said("up\n" * token)
-        (line,) = guard.survivors()
-        assert cgroup(int(line.split()[0])) == cgroup(guard.pid)
+        assert cgroup(guard.await_survivor()) == cgroup(guard.pid)
         elector.stop(token=token, budget=0.0)
         assert elector.expect("gone")["code"] == 137
     assert cgroup(elector.pid) != cgroup(guard.pid)
