@@ -78,6 +78,7 @@ class Guard:
             cgroup=self._cgroup,
         )
         self._quits = 0
+        self._unreaped = False
         self._status: int | None = None  # of an elector that ended as it should
         self._exit: int | None = None
         self._give_up_at = NEVER
@@ -108,14 +109,15 @@ class Guard:
             )
 
     def _turn(self) -> None:
-        pending = self._wait(self._next_look() - boot_time())
+        wait = 0.0 if self._unreaped else self._next_look() - boot_time()
+        pending = self._wait(wait)
         messages = self._elector.receive(boot_time())
         now = boot_time()  # after the socket is drained, before anything is done
         for message in messages:
             self._hear(message, now)
         for number in pending.replace(_CHILD, b""):
             self._on_signal(number, now)
-        if _CHILD in pending:
+        if self._unreaped or _CHILD in pending:
             self._reap()
         self._workload.enforce(now)
         self._workload.settle(now)
@@ -229,6 +231,7 @@ class Guard:
     # -- ends --------------------------------------------------------------------
 
     def _reap(self) -> None:
+        self._unreaped = False
         for _ in range(_MOST_REAPED):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -240,7 +243,7 @@ class Guard:
                 self._elector_ended(os.waitstatus_to_exitcode(status))
             else:
                 self._workload.reaped(pid, status)
-        os.write(self._woken, _CHILD)  # the rest in the next turn
+        self._unreaped = True  # the rest in the next turn, which waits for nothing
 
     def _settle(self, now: float) -> None:
         """

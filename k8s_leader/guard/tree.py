@@ -103,13 +103,14 @@ class Tree:
         """
         known: set[int] = set()
         for _ in range(_ROUNDS):
-            before = len(known)
+            seen: set[int] = set()
             for pid in self._below():
                 if pid not in known:
                     send(pid, signal.SIGSTOP)  # at once: it may be about to fork
-                    known.add(pid)
-            if len(known) == before:
+                seen.add(pid)
+            if seen == known:  # nobody is new, and nobody ended and left a child
                 return
+            known = seen
 
     def thaw(self) -> None:
         """
@@ -133,7 +134,7 @@ class Tree:
 
     def members(self) -> list[int]:
         """
-        Return every living process of the tree.
+        Return every process of the tree, but orphans that have ended.
         """
         return list(self._below())
 

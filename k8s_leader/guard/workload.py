@@ -258,10 +258,10 @@ class Workload:
             os._exit(137)  # the kernel kills all that is left of the namespace
 
     def _report_stuck(self, run: Run) -> None:
-        if run.stuck:
+        pids = self._tree.members()
+        if run.stuck or not pids:
             return
         run.stuck = True
-        pids = self._tree.members()
         found = ", ".join(f"{pid} ({state(pid)})" for pid in pids)
         if isinstance(run, Term):
             self._tell("stuck", token=run.token, pids=pids)
@@ -273,12 +273,14 @@ class Workload:
         """
         Freeze the workload when the machine seems to have slept or moved (S1).
         """
-        jump = self._wall.jump()
-        if self._doubted_at < NEVER or term.killed_at < NEVER or not jump:
+        jump, is_new = self._wall.jump(), self._doubted_at == NEVER
+        if term.killed_at < NEVER or (is_new and not jump):
+            return
+        if self._run is term:
+            self._tree.freeze()  # in each turn: one may have been about to fork
+        if not is_new:
             return
         self._doubted_at = now
-        if self._run is term:
-            self._tree.freeze()
         self._tell("doubt", token=term.token)
         self._log.say(
             f"the wall clock jumped by {jump:+.1f} s: the workload is frozen until "

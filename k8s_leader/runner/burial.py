@@ -80,9 +80,7 @@ async def bury(*, identity: str, guard: int, cgroup: str | None) -> None:
     while clean < _ENOUGH:
         if cgroup is not None:
             Cgroup(cgroup).kill()
-        is_child = _is_its_child(guard)
-        found = list(below(guard, spare=(os.getpid(),))) if is_child else []
-        lived = kill_all(found)
+        lived = kill_all(_stopped(guard)) if _is_its_child(guard) else []
         # Last: to read an environment hangs where its process hangs in the kernel.
         lived += kill_all(marked(f"LEADER_IDENTITY={identity}".encode()))
         clean = 0 if lived else clean + 1
@@ -121,6 +119,19 @@ def kill_all(pids: Iterable[int]) -> list[int]:
     for pid in living:
         send(pid, signal.SIGKILL)
     return living
+
+
+def _stopped(guard: int) -> list[int]:
+    """
+    Stop all that descends from the guard but this process, and return it.
+
+    Each before its children are looked for: it does not fork away.
+    """
+    found = []
+    for pid in below(guard, spare=(os.getpid(),)):
+        send(pid, signal.SIGSTOP)
+        found.append(pid)
+    return found
 
 
 def _is_its_child(guard: int) -> bool:

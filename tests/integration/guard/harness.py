@@ -273,7 +273,8 @@ class Guarded:
             (killed / "cgroup.kill").write_text("1")
         self.sweep()
         self.process.wait()
-        if killed.exists():
+        if killed.exists():  # who has just ended leaves it a moment later
+            wait_until(lambda: "populated 0" in (killed / "cgroup.events").read_text())
             killed.rmdir()
         return left
 

@@ -78,16 +78,35 @@ def test_who_is_found_is_stopped_before_its_children_are_looked_for(
     assert done[1:5] == ["stop 2", "look at 2", "stop 3", "look at 3"]
 
 
-def test_orphans_that_have_ended_are_reaped_and_hide_nobody() -> None:
-    forest = made_tree()
-    ended = [os.posix_spawn("/bin/true", ["true"], {}) for _ in range(2)]
+def test_one_that_ended_during_a_look_may_have_left_a_child_to_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = iter([[2], [], [3], [3]])
+    stopped: list[int] = []
+    monkeypatch.setattr(tree, "below", lambda *_, **__: next(looks))
+    monkeypatch.setattr(tree, "send", lambda pid, _: stopped.append(pid))
+    made_tree().freeze()
+    assert stopped == [2, 3]
+
+
+def test_orphans_that_have_ended_are_reaped_and_hide_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = [os.posix_spawn("/bin/true", ["true"], {}) for _ in range(3)]
     for pid in ended:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    forest.leader = ended[0]
-    assert [pid for pid in forest.members() if pid in ended] == ended[:1]
+    leader, elector, orphan = ended
+    ours = os.getpid()
+    monkeypatch.setattr(
+        descent, "children", lambda pid: list(ended) if pid == ours else []
+    )
+    forest = tree.Tree(spare=lambda: elector)
+    forest.leader = leader
+    assert forest.members() == [leader]
     with pytest.raises(ChildProcessError):
-        os.waitpid(ended[1], os.WNOHANG)
-    assert os.waitpid(ended[0], os.WNOHANG)[0] == ended[0]  # how it ended is news
+        os.waitpid(orphan, os.WNOHANG)
+    for pid in (leader, elector):  # how they ended is news
+        assert os.waitpid(pid, os.WNOHANG)[0] == pid
 
 
 def test_a_state_is_a_letter_and_nothing_once_it_is_gone(sleeper: int) -> None:

@@ -23,7 +23,7 @@ TOPICS = [
     *("Tree", "Time", "Elector", "Signals", "Status", "Standby", "Health"),
     *("Environment", "Log", "Disabled", "In-process", "Whatever else"),
 ]
-MOST = 1190
+MOST = 1195
 """Lines of code; the guard has to be read in one sitting."""
 
 _NO_CODE = {

@@ -15,6 +15,7 @@ from k8s_leader.cli.guard_config import guard_config
 from k8s_leader.cli.run import parser
 from k8s_leader.guard.elector import Elector
 from k8s_leader.guard.supervisor import Guard
+from k8s_leader.guard.workload import Workload
 from k8s_leader.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +44,23 @@ def test_s9_children_that_never_stop_ending_keep_no_deadline_waiting(
     monkeypatch.setattr(os, "waitpid", lambda *_: (next(ends), 0))
     guard._reap()
     assert next(ends) < 10_000
-    assert os.read(guard._wake, 99) == bytes([signal.SIGCHLD])  # the rest comes next
+    assert guard._unreaped  # the rest comes next
+    monkeypatch.setattr(os, "waitpid", lambda *_: (0, 0))
+    guard._reap()
+    assert not guard._unreaped
+
+
+def test_the_end_of_a_child_is_nothing_that_the_workload_is_told(
+    monkeypatch: pytest.MonkeyPatch, guard: Guard
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(Workload, "forward", lambda _, number: done.append(number))
+    monkeypatch.setattr(Guard, "_reap", lambda _: done.append("reaped"))
+    monkeypatch.setattr(Guard, "_settle", lambda *_: None)
+    for number in (signal.SIGCHLD, signal.SIGUSR1, signal.SIGCHLD):
+        os.write(guard._woken, bytes([number]))
+    guard._turn()
+    assert done == [signal.SIGUSR1, "reaped"]
 
 
 def test_an_elector_that_cannot_be_forked_is_tried_again_later(
