@@ -1,9 +1,10 @@
 """
 The table of mutations: one change of the source, and the tests that have to fail of it.
 
-They are for rules that are not about elections among simulated machines: the kernel's
-hard stop (S10), secrets (S13), settings (S14), the operator's proof (S18), managers of
-users (S19), and what the guard hands to its workload.
+They are for what no simulation of elections runs: the kernel's hard stop (S10), secrets
+(S13), settings (S14), the operator's proof (S18), managers of users (S19), what the
+guard hands to its workload, and what the simulated machines have in place of the real
+clocks, process trees, guards' loops and API client.
 """
 
 from __future__ import annotations
@@ -34,10 +35,72 @@ class Mutation:
     tests: tuple[str, ...]
 
 
+_TREE = "tests/integration/guard/test_tree.py"
+_FAULTS = "tests/integration/kube/test_faults.py"
 _PROOF = "tests/unit/operator/test_proof.py"
 _CUSTOM = "tests/contract/test_custom_managers.py"
 
 MUTATIONS = (
+    Mutation(
+        name="deadlines are counted on the wall clock",
+        rule="S1",
+        file="k8s_leader/clock.py",
+        before="        return time.clock_gettime(_BOOTTIME)\n",
+        after="        return time.time()\n",
+        tests=("tests/unit/test_clock.py",),
+    ),
+    Mutation(
+        name="the guard counts deadlines on the wall clock",
+        rule="S1",
+        file="k8s_leader/guard/linux.py",
+        before="    return time.clock_gettime(time.CLOCK_BOOTTIME)\n",
+        after="    return time.time()\n",
+        tests=("tests/unit/test_clock.py",),
+    ),
+    Mutation(
+        name="a tree counts as empty when its leader has ended",
+        rule="S5",
+        file="k8s_leader/guard/tree.py",
+        before="all(child == self._spare() for child in children(os.getpid()))",
+        after="True",
+        tests=(f"{_TREE}::test_what_a_command_leaves_behind_is_killed_when_it_ends",),
+    ),
+    Mutation(
+        name="the transport sends a request again whose connection broke",
+        rule="S6",
+        file="k8s_leader/kube/transport.py",
+        before="middlewares=(_send_once,),",
+        after="",
+        tests=(
+            f"{_FAULTS}::test_a_connection_that_breaks_is_an_outage_and_"
+            "nothing_is_sent_twice",
+        ),
+    ),
+    Mutation(
+        name="a Lease is read from a cache that may lag",
+        rule="S7",
+        file="k8s_leader/kube/lease_api.py",
+        before="        path = leases_path(namespace, name)\n        try:\n",
+        after='        path = leases_path(namespace, name) + "?resourceVersion=0"\n'
+        "        try:\n",
+        tests=(f"{_FAULTS}::test_a_lease_is_read_from_the_store_and_from_no_cache",),
+    ),
+    Mutation(
+        name="a Lease is written whatever was written since",
+        rule="S7",
+        file="k8s_leader/kube/lease_api.py",
+        before='_EXPECTED: Final = ("uid", "resourceVersion")',
+        after='_EXPECTED: Final = ("uid",)',
+        tests=("tests/unit/kube/test_parts.py",),
+    ),
+    Mutation(
+        name="a second elector is started while the first one lives",
+        rule="S9",
+        file="k8s_leader/guard/supervisor.py",
+        before="        if self._elector.pid is not None:\n            return\n",
+        after="",
+        tests=("tests/unit/guard/test_supervisor.py",),
+    ),
     Mutation(
         name="the kernel's timer is never set",
         rule="S10",

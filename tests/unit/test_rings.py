@@ -11,7 +11,13 @@ from types import ModuleType
 
 import pytest
 
+from tests.chaos.history import Beat, History, State
+from tests.chaos.history import check as check_history
+from tests.e2e.terms import Term
+from tests.e2e.terms import check as check_terms
 from tests.helpers.rings import note
+from tests.integration.guard.fuzz_real import AT_ONCE
+from tests.integration.guard.fuzz_scripted import LATE
 
 _CI = Path(__file__).resolve().parents[2] / ".ci"
 
@@ -62,12 +68,45 @@ def test_a_test_that_was_late_may_be_run_again() -> None:
     assert again.verdict(found) is None
 
 
-@pytest.mark.parametrize(
-    "message",
-    ["assert 2 == 1\n + where 2 = most_at_once()", "two writers: a_1, b_2"],
-)
+def _said_of_chaos() -> list[str]:
+    """
+    Return all that the check of a history says of one in which all is wrong.
+    """
+    beats = [Beat(at=at, token=5, identity="a_1") for at in (1.0, 9.0)]
+    beats += [Beat(at=at, token=5, identity="b_1") for at in (2.0, 30.0)]
+    states = [
+        State(holder=who, duration=5.0, renewed=at, acquired=at, released_by=by)
+        for who, at, by in [("a_1", 0.9, ""), ("b_1", 1.9, ""), ("", 10.0, "b_1")]
+    ]
+    made = History(beats=beats, states=states, troubles=(), gaps=(), lease_duration=5)
+    found = check_history(made).broken
+    kinds = {line.partition(":")[0] for line in found}
+    assert kinds == {"overlap", "tokens", "grant", "taken", "release"}
+    return found
+
+
+def _said_of_pods() -> list[str]:
+    def term(token: int, first: float) -> Term:
+        return Term(pod="a", token=token, first=first, last=first + 1)
+
+    said = []
+    for pair in ([term(1, 0.0), term(2, 0.5)], [term(2, 0.0), term(1, 2.0)]):
+        with pytest.raises(AssertionError) as raised:
+            check_terms(pair)
+        said.append(str(raised.value))
+    return said
+
+
+_OF_TWO = [
+    "assert 2 == 1\n + where 2 = most_at_once()",  # what pytest makes of a journal
+    AT_ONCE,
+    f"3 {LATE}, at 7.000",
+]
+
+
+@pytest.mark.parametrize("message", [*_OF_TWO, *_said_of_chaos(), *_said_of_pods()])
 def test_two_at_once_is_final(message: str) -> None:
-    found = again.failures(_REPORT.format(late=message))
+    found = {"tests.a::test_it": message}
     assert "two at once" in str(again.verdict(found))
 
 

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
-__all__ = ["RealRound"]
+__all__ = ["AT_ONCE", "RealRound"]
 
 LENGTH = 2.0
+AT_ONCE = "two wrote at once"
 _SIGNALS = {
     "guard": ["TERM", "INT", "HUP", "USR1", "STOP", "CONT", "KILL"],
     "elector": ["KILL", "TERM", "STOP", "CONT"],
@@ -148,7 +149,7 @@ class RealRound:
 
     def _judge(self, codes: dict[str, int]) -> None:
         wait_until(lambda: not marked(self._mark), timeout=10, why="nothing is left")
-        assert self._journal.most_at_once() <= 1, "two wrote at once"
+        assert self._journal.most_at_once() <= 1, AT_ONCE
         for candidate in self._candidates:
             code, name = codes[candidate.name], candidate.name
             ended = re.findall(r"workload ended with (\d+)", candidate.text())

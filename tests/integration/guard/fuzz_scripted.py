@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
-__all__ = ["Event", "ScriptedRound"]
+__all__ = ["LATE", "Event", "ScriptedRound"]
 
 WRITER = """
 import os, signal, sys, time
@@ -37,6 +37,7 @@ while time.monotonic() < end:
 sys.exit(5)
 """
 LENGTH = 1.6
+LATE = "writes after the grant"
 _PATIENCE = 20.0
 _TO_GUARD = ["HUP", "USR1", "QUIT", "WINCH", "CONT", "TSTP", "ALRM", "TERM", "INT"]
 _TO_ELECTOR = ["KILL", "SEGV", "TERM", "STOP", "CONT"]
@@ -249,7 +250,7 @@ class ScriptedRound:
         # What the margin is for: a machine that is late in all it does.
         end = self._until + self._guard.timing.safety_margin
         late = [float(line) for line in lines if float(line) > end]
-        assert not late, f"{len(late)} writes after the grant, at {late[-1]:.3f}"
+        assert not late, f"{len(late)} {LATE}, at {late[-1]:.3f}"
 
     def _was_killed(self, code: int, log: str) -> bool:
         """

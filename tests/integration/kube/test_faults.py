@@ -160,6 +160,16 @@ async def test_a_connection_that_breaks_is_an_outage_and_nothing_is_sent_twice(
     assert await read(leases)  # the next one works
 
 
+async def test_a_lease_is_read_from_the_store_and_from_no_cache(
+    fake: FakeKube, leases: LeaseApi
+) -> None:
+    """
+    With resourceVersion=0 the API server answers from memory, which may lag behind.
+    """
+    await read(leases)
+    assert [seen.query for seen in fake.requests if seen.verb == "get"] == [{}]
+
+
 async def test_a_write_may_land_though_its_answer_is_lost(
     fake: FakeKube, leases: LeaseApi
 ) -> None:

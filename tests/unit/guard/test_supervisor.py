@@ -14,6 +14,7 @@ from k8s_leader.cli.arguments import parse_settings
 from k8s_leader.cli.guard_config import guard_config
 from k8s_leader.cli.run import parser
 from k8s_leader.guard.elector import Elector
+from k8s_leader.guard.linux import boot_time
 from k8s_leader.guard.supervisor import Guard
 from k8s_leader.guard.workload import Workload
 from k8s_leader.settings import Settings
@@ -61,6 +62,21 @@ def test_the_end_of_a_child_is_nothing_that_the_workload_is_told(
         os.write(guard._woken, bytes([number]))
     guard._turn()
     assert done == [signal.SIGUSR1, "reaped"]
+
+
+def test_no_second_elector_is_started_while_the_first_one_lives(
+    monkeypatch: pytest.MonkeyPatch, guard: Guard
+) -> None:
+    started: list[int] = []
+    monkeypatch.setattr(Guard, "_start_elector", lambda _: started.append(1))
+    monkeypatch.setattr(Elector, "watch", lambda *_: False)
+    monkeypatch.setattr(Elector, "kill", lambda _: None)
+    guard._elector.pid = os.getpid()  # somebody who lives
+    guard._settle(boot_time())
+    assert started == []
+    guard._elector.pid = None
+    guard._settle(boot_time())
+    assert started == [1]
 
 
 def test_an_elector_that_cannot_be_forked_is_tried_again_later(
