@@ -23,6 +23,7 @@ from k8s_leader.election.record import Record, Stored, TermId, micro_time
 from k8s_leader.election.record import renewal as renewed
 from k8s_leader.errors import LeaseUnavailableError
 from k8s_leader.leases import recorded
+from k8s_leader.leases.port import Held, StillHeld
 from k8s_leader.leases.recorded import RecordedLeaseManager
 from tests.simulation.candidate import Candidate
 from tests.simulation.plan import Fault, Plan
@@ -103,7 +104,7 @@ def _overtaken_answer() -> Iterator[None]:
         yield
 
 
-@planted("S16", by="S3", themes="steal, bad peers, blank")
+@planted("S16", by="S15", themes="blank, bad peers")
 def _silent_second_term() -> Iterator[None]:
     """
     A lost lease is taken again and the workload is not told, as client-go does.
@@ -112,18 +113,18 @@ def _silent_second_term() -> Iterator[None]:
 
     async def renew(self: RecordedLeaseManager, *, duration: float) -> Any:
         result = await real(self, duration=duration)
-        if isinstance(result, Lost):
-            raise LeaseUnavailableError("try again")
-        return result
+        if not isinstance(result, Lost):
+            return result
+        if isinstance(await self.acquire(duration=duration), Held):
+            return StillHeld()
+        raise LeaseUnavailableError("try again")
 
-    def changed_own(self: RecordedLeaseManager) -> None:
-        stored = self._seen.stored
-        if stored is not None and stored.record.is_free:
-            self._term = None
+    def unnoticed(_: RecordedLeaseManager) -> None:
+        return
 
     with (
         patch.object(RecordedLeaseManager, "renew", renew),
-        patch.object(RecordedLeaseManager, "_changed_own", changed_own),
+        patch.object(RecordedLeaseManager, "_changed_own", unnoticed),
     ):
         yield
 
