@@ -160,6 +160,7 @@ def check(history: History) -> Verdict:
     verdict = Verdict(spans=_spans(history.beats))
     ours = [span for span in verdict.spans if span.token]
     _check_overlaps(history, ours, verdict)
+    _check_holders(history, ours, verdict)
     _check_tokens(history, ours, verdict)
     _check_grants(history, ours, verdict)
     _check_takes(history, verdict)
@@ -198,6 +199,25 @@ def _check_overlaps(history: History, ours: list[Span], verdict: Verdict) -> Non
             else:
                 verdict.broken.append(
                     f"overlap: {text} for {end - begin:.3f} s from {begin:.3f}"
+                )
+
+
+def _check_holders(history: History, ours: list[Span], verdict: Verdict) -> None:
+    """
+    Find who wrote on under another's record, a peer's too: those have no token.
+    """
+    taken = {state.term for state in history.states if state.holder}
+    for holder, acquired in sorted(taken):
+        for span in ours:
+            late = span.last - acquired - _SECOND
+            is_its_own = span.identity == holder or span.first >= acquired
+            names = (span.identity,)
+            if is_its_own or late <= 0:
+                continue
+            if not _is_excused(history, acquired, span.last, names):
+                verdict.broken.append(
+                    f"overlap: {span.identity} wrote {late + _SECOND:.3f} s after "
+                    f"{holder} had taken the record"
                 )
 
 

@@ -161,6 +161,14 @@ def test_what_a_peer_takes_is_its_own_affair() -> None:
     assert judged(beats(A, 5, 1.0, 1.9), states=states).broken == []
 
 
+def test_a_workload_that_writes_on_under_a_peers_record_is_found() -> None:
+    states = [holds(A, 1.0), holds("peer", 2.0)]
+    written = beats(A, 5, 1.0, 3.2)
+    assert kinds(judged(written, states=states)) == {"overlap"}
+    thief = Trouble(kind="steal_lease", begin=1.9, end=9.0)
+    assert judged(written, states=states, troubles=(thief,)).broken == []
+
+
 def test_a_workload_that_writes_after_its_release_is_found() -> None:
     written = beats(A, 5, 1.0, 3.2)
     states = [holds(A, 1.0), freed(3.0, by=A)]

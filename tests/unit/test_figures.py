@@ -4,6 +4,7 @@ What README and docs say in figures is what the bench measured.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bench import machine
 from bench.figures import merge, shown, summary
 from bench.part import Part, Row
 from bench.parts import PARTS
@@ -104,3 +106,22 @@ def test_every_part_says_what_it_measures(part: Part) -> None:
     assert part.about.endswith(".")
     assert len({row.key for row in part.rows}) == len(part.rows) > 0
     assert min(part.rounds) > 0
+
+
+def test_a_commit_is_marked_when_the_code_was_changed_and_not_by_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, results = tmp_path / "k8s_leader" / "a.py", tmp_path / "bench" / "results"
+    (tmp_path / "tests").mkdir()
+    for folder in (code.parent, results):
+        folder.mkdir(parents=True)
+    for file in (code, results / "figures.json", tmp_path / "tests" / "b.py"):
+        file.write_text("1")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setattr(machine, "_ROOT", tmp_path)
+    (results / "figures.json").write_text("2")
+    assert re.fullmatch(r"[0-9a-f]{7,}", machine.commit())
+    code.write_text("2")
+    assert re.fullmatch(r"[0-9a-f]{7,}\+", machine.commit())
