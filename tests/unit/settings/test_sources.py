@@ -112,7 +112,7 @@ def test_an_empty_file_says_nothing(tmp_path: Path, text: str) -> None:
         (b"lease: {a: {b: c}}\n", "text, a number"),
         (b"lease: 2026-01-01\n", "text, a number"),
         (b"lease: &a [*a]\n", "text, a number|valid YAML"),
-        pytest.param(b"[" * 5000, "valid YAML", id="nested too deeply"),
+        pytest.param(b"[" * 1000, "valid YAML", id="nested too deeply"),
         pytest.param(b"lease: x # " + b"y" * (1 << 20), "below 1 MiB", id="long"),
     ],
 )
