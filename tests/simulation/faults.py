@@ -195,6 +195,32 @@ def _quit_peer(world: World, _: Fault) -> None:
         peer.quit()
 
 
+def _cut_peer(world: World, _: Fault) -> Undo:
+    links = [peer.link for peer in world.peers]
+    for link in links:
+        link.requests_cut += 1
+        link.replies_cut += 1
+
+    def undo() -> None:
+        for link in links:
+            link.requests_cut -= 1
+            link.replies_cut -= 1
+
+    return undo
+
+
+def _slow_peer(world: World, fault: Fault) -> Undo:
+    links = [peer.link for peer in world.peers]
+    for link in links:
+        link.extra = fault.value
+
+    def undo() -> None:
+        for link in links:
+            link.extra = 0.0
+
+    return undo
+
+
 def _kill_peer(world: World, _: Fault) -> None:
     for peer in world.peers[-1:]:
         peer.kill()
@@ -386,6 +412,8 @@ _ON_STORE: dict[str, OnStore] = {
     "roll_back": _roll_back,
     "quit_peer": _quit_peer,
     "kill_peer": _kill_peer,
+    "cut_peer": _cut_peer,
+    "slow_peer": _slow_peer,
 }
 
 KINDS = frozenset({*_ON_ONE, *_ON_STORE})

@@ -354,6 +354,11 @@ def _peers(make: Maker) -> None:
             *("wall_stands", "wall_stands"),
         )
         _any_fault(make, make.chance.choice(kinds))
+    make.add(
+        make.chance.choice(("cut_peer", "slow_peer", "label")),
+        lasts=make.between(0.2, 1.5) * make.length,
+        value=make.between(0.1, 1.0) * make.length / 5,
+    )
 
 
 def _bad_peers(make: Maker) -> None:
