@@ -258,8 +258,7 @@ class Workload:
             os._exit(137)  # the kernel kills all that is left of the namespace
 
     def _report_stuck(self, run: Run) -> None:
-        pids = self._tree.members()
-        if run.stuck or not pids:
+        if run.stuck or not (pids := self._tree.members()):
             return
         run.stuck = True
         found = ", ".join(f"{pid} ({state(pid)})" for pid in pids)
