@@ -116,7 +116,8 @@ class Story:
             with self._ours("a") as a:
                 wait_until(lambda: "the leader is a " in a.text())
                 self._edit(labels={"team": "x"}, annotations={"note": "keep"})
-                self._stand_by("ours", 2.5)
+                # Its watch may be opened only now: one request is not to decide.
+                self._stand_by("ours", 6.0)
                 go.terminate()
                 go.wait()
                 self._terms(1)
