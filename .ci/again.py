@@ -17,8 +17,8 @@ from xml.etree import ElementTree
 
 MOST = 3
 FINAL = re.compile(
-    r"at[ _]once|overlap|after (the|its) grant|(grant|tokens|taken|release): "
-    r"|did not grow",
+    r"at[ _]once|overlap|two writers|after (the|its) grant|written after"
+    r"|(grant|tokens|taken|release): |did not grow",
     re.IGNORECASE,
 )
 """

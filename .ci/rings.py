@@ -18,7 +18,7 @@ MINIMA = {
     "deadlines": {"passed": 300, "fuzz_rounds": 1},
     "others": {
         "passed": 3_000,
-        "mutations": 14,
+        "mutations": 21,
         "chaos_faults": 20,
         "soak_hand_overs": 5,
     },

@@ -8,14 +8,14 @@ import contextlib
 import importlib.metadata
 import os
 import platform
-import subprocess
 from pathlib import Path
 
+from tests.helpers.git import ask_git
 from tests.helpers.go_build import KUBERNETES_VERSION, TESTS
 
 __all__ = ["commit", "machine", "versions"]
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = TESTS.parent
 _MEASURED = ("k8s_leader", "tests", "bench", ":(exclude)bench/results")
 
 
@@ -53,14 +53,8 @@ def commit() -> str:
 
     The results of the parts before lie in the tree, too: they change nothing.
     """
-    changed = _git("status", "--porcelain", "--", *_MEASURED)
-    return _git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
-
-
-def _git(*words: str) -> str:
-    argv = ["git", *words]
-    done = subprocess.run(argv, cwd=_ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    changed = ask_git(_ROOT, "status", "--porcelain", "--", *_MEASURED)
+    return ask_git(_ROOT, "rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def _processor() -> str:

@@ -14,6 +14,7 @@ from tests.simulation.candidate import Candidate
 from tests.simulation.plan import LEADER, Fault
 
 if TYPE_CHECKING:
+    from tests.simulation.network import Link
     from tests.simulation.run import World
 
 __all__ = ["KINDS", "apply"]
@@ -57,42 +58,35 @@ def _target(world: World, fault: Fault) -> Candidate | None:
 # -- the network -----------------------------------------------------------------
 
 
-def _count(attribute: str) -> OnOne:
-    def on(_: World, who: Candidate, __: Fault) -> Undo:
-        link = who.link
-        setattr(link, attribute, getattr(link, attribute) + 1)
+def _counted(links: list[Link], *attributes: str) -> Undo:
+    """
+    Count up what may be done to a link by several faults at once.
+    """
 
-        def undo() -> None:
-            setattr(link, attribute, getattr(link, attribute) - 1)
+    def add(number: int) -> None:
+        for link in links:
+            for name in attributes:
+                setattr(link, name, getattr(link, name) + number)
 
-        return undo
+    add(1)
+    return lambda: add(-1)
 
-    return on
+
+def _levelled(links: list[Link], attribute: str, value: float) -> Undo:
+    def put(level: float) -> None:
+        for link in links:
+            setattr(link, attribute, level)
+
+    put(value)
+    return lambda: put(0.0)
 
 
-def _cut(_: World, who: Candidate, __: Fault) -> Undo:
-    link = who.link
-    link.requests_cut += 1
-    link.replies_cut += 1
-
-    def undo() -> None:
-        link.requests_cut -= 1
-        link.replies_cut -= 1
-
-    return undo
+def _count(*attributes: str) -> OnOne:
+    return lambda _, who, __: _counted([who.link], *attributes)
 
 
 def _level(attribute: str) -> OnOne:
-    def on(_: World, who: Candidate, fault: Fault) -> Undo:
-        link = who.link
-        setattr(link, attribute, fault.value)
-
-        def undo() -> None:
-            setattr(link, attribute, 0.0)
-
-        return undo
-
-    return on
+    return lambda _, who, fault: _levelled([who.link], attribute, fault.value)
 
 
 def _late(_: World, who: Candidate, fault: Fault) -> Undo:
@@ -196,29 +190,15 @@ def _quit_peer(world: World, _: Fault) -> None:
 
 
 def _cut_peer(world: World, _: Fault) -> Undo:
-    links = [peer.link for peer in world.peers]
-    for link in links:
-        link.requests_cut += 1
-        link.replies_cut += 1
-
-    def undo() -> None:
-        for link in links:
-            link.requests_cut -= 1
-            link.replies_cut -= 1
-
-    return undo
+    return _counted(_links_of_peers(world), "requests_cut", "replies_cut")
 
 
 def _slow_peer(world: World, fault: Fault) -> Undo:
-    links = [peer.link for peer in world.peers]
-    for link in links:
-        link.extra = fault.value
+    return _levelled(_links_of_peers(world), "extra", fault.value)
 
-    def undo() -> None:
-        for link in links:
-            link.extra = 0.0
 
-    return undo
+def _links_of_peers(world: World) -> list[Link]:
+    return [peer.link for peer in world.peers]
 
 
 def _kill_peer(world: World, _: Fault) -> None:
@@ -360,7 +340,7 @@ def _roll_back(world: World, fault: Fault) -> None:
 
 
 _ON_ONE: dict[str, OnOne] = {
-    "cut": _cut,
+    "cut": _count("requests_cut", "replies_cut"),
     "cut_requests": _count("requests_cut"),
     "cut_replies": _count("replies_cut"),
     "refused": _count("refused"),

@@ -8,12 +8,12 @@ run goes on only with the same ones: seeds of different code do not add up.
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.helpers.git import ask_git
 from tests.simulation.campaign import Summary, run_many
 
 __all__ = ["OtherSourcesError", "go_on", "sources"]
@@ -32,15 +32,9 @@ def sources(root: Path = _ROOT) -> dict[str, str]:
     """
     Return the commit and the trees that a run is of.
     """
-
-    def git(*words: str) -> str:
-        argv = ["git", "-C", str(root), *words]
-        run = subprocess.run(argv, capture_output=True, text=True, check=False)
-        return run.stdout.strip()
-
-    trees = {name: git("rev-parse", f"HEAD:{name}")[:12] for name in _TREES}
-    changed = bool(git("status", "--porcelain", "--", *_TREES))
-    commit = git("rev-parse", "HEAD")[:12] or "unknown"
+    trees = {name: ask_git(root, "rev-parse", f"HEAD:{name}")[:12] for name in _TREES}
+    changed = bool(ask_git(root, "status", "--porcelain", "--", *_TREES))
+    commit = ask_git(root, "rev-parse", "HEAD")[:12] or "unknown"
     return {"commit": commit + ("+changes" if changed else ""), **trees}
 
 

@@ -8,6 +8,7 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -99,6 +100,7 @@ def _said_of_pods() -> list[str]:
 
 _OF_TWO = [
     "assert 2 == 1\n + where 2 = most_at_once()",  # what pytest makes of a journal
+    "two writers: a_1, b_2",
     AT_ONCE,
     f"3 {LATE}, at 7.000",
 ]
@@ -106,7 +108,7 @@ _OF_TWO = [
 
 @pytest.mark.parametrize("message", [*_OF_TWO, *_said_of_chaos(), *_said_of_pods()])
 def test_two_at_once_is_final(message: str) -> None:
-    found = {"tests.a::test_it": message}
+    found = again.failures(_REPORT.format(late=escape(message)))
     assert "two at once" in str(again.verdict(found))
 
 

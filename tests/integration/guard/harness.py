@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from k8s_leader.cli.arguments import parse_settings
 from k8s_leader.cli.guard_config import guard_config
 from k8s_leader.cli.run import parser
+from k8s_leader.guard.cgroup import Cgroup
 from k8s_leader.settings import Settings
 from tests.helpers import scripted_elector
 from tests.helpers.candidate import wait_until
@@ -270,7 +271,7 @@ class Guarded:
         self.process.kill()
         killed = Path(self._cgroup or "/nowhere")
         if killed.exists():  # its guard could not remove it
-            (killed / "cgroup.kill").write_text("1")
+            Cgroup(str(killed)).kill()
         self.sweep()
         self.process.wait()
         if killed.exists():  # who has just ended leaves it a moment later
