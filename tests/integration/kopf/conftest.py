@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PROGRAM = Path(__file__).with_name("program.py")
 GROUP = "test.k8s-leader.io"
+_HANDLED = "kopf.zalando.org/last-handled-configuration"  # written after the handlers
 _ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -105,6 +106,7 @@ class OperatorSite:
         self.api, self.folder, self.lifeline = api, folder, lifeline
         self.namespace = api.create_namespace()
         self.journal = folder / "journal"
+        self.reports = f"/apis/{GROUP}/v1/namespaces/{self.namespace}/reports"
         self._stack = stack
 
     def operator(self, name: str, *, way: str = "run", **environ: str) -> Operator:
@@ -133,9 +135,26 @@ class OperatorSite:
         return proxy, str(path)
 
     def make(self, name: str) -> None:
-        path = f"/apis/{GROUP}/v1/namespaces/{self.namespace}/reports"
         body = {"apiVersion": f"{GROUP}/v1", "kind": "Report"}
-        self.api.request("POST", path, {**body, "metadata": {"name": name}})
+        self.api.request("POST", self.reports, {**body, "metadata": {"name": name}})
+
+    def wait_until_handled(self, name: str) -> None:
+        """
+        Wait until kopf recorded on an object that its handlers ended.
+
+        kopf starts daemons first, and promises "at least once": who is cut off
+        between a handler and its record runs the handler again.
+        """
+        path = f"{self.reports}/{name}"
+        wait_until(
+            lambda: _HANDLED in self._annotations(path),
+            timeout=60,
+            why=f"{name} is handled; {self._logs()}",
+        )
+
+    def _annotations(self, path: str) -> dict[str, str]:
+        metadata: dict[str, Any] = self.api.request("GET", path)["metadata"]
+        return metadata.get("annotations") or {}
 
     def edit_lease(self, **spec: object) -> None:
         body: Any = self.api.lease(self.namespace, "operator")
@@ -187,9 +206,8 @@ def site(
 
 
 def _is_served(site: OperatorSite) -> bool:
-    path = f"/apis/{GROUP}/v1/namespaces/{site.namespace}/reports"
     try:
-        site.api.request("GET", path)
+        site.api.request("GET", site.reports)
     except ApiError:
         return False
     return True

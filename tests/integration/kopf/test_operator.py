@@ -30,6 +30,7 @@ def test_sigterm_hands_over_without_overlap_and_without_handling_anything_twice(
     a = site.operator("a", way=way)
     for event in ("create", "timer", "daemon", "thread"):
         site.wait_for("a", event)
+    site.wait_until_handled("first")
     b = site.operator("b", way=way)
     wait_until(lambda: "the leader is" in b.log.read_text(), why="b stands by")
     assert a.stop() == 0
@@ -74,6 +75,7 @@ def test_an_outage_stops_all_before_the_grant_ends_and_the_process_leads_again(
     proxy, kubeconfig = site.proxy()
     a = site.operator("a", KUBECONFIG=kubeconfig)
     site.wait_for("a", "thread")
+    site.wait_until_handled("first")
     proxy.black_hole()
     cut = boot_time()
     site.wait_for("a", "cleanup")
