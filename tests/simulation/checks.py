@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from k8s_leader.election.orders import is_paused
 from k8s_leader.election.record import Record, Stored, TermId
 from k8s_leader.guard.term import Term
+from tests.simulation.overlaps import DELTA, Overlaps, Run, longest_beside_a_newer
 from tests.simulation.server import Commit, Server
 from tests.simulation.world import Scheduler
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from tests.simulation.plan import Plan
 
 __all__ = ["Checks", "Finding"]
-
-DELTA = 1.0
-"""δ of the design: the guard is scheduled at least this often."""
 
 _EPSILON = 0.005
 _REACTION = 0.3
@@ -42,18 +40,6 @@ class Finding:
     rule: str
     at: float
     text: str
-
-
-@dataclass(slots=True)
-class _Run:
-    """
-    A workload that runs now.
-    """
-
-    since: float
-    order: int
-    token: int
-    is_ours: bool
 
 
 @dataclass(slots=True)
@@ -81,7 +67,7 @@ class Checks:
 
     Attributes:
         findings: what was broken.
-        overlaps: seconds of each overlap of ours.
+        overlaps: which workloads run at once.
         lines: the trace, if one is kept.
     """
 
@@ -90,18 +76,20 @@ class Checks:
     plan: Plan
     tracing: bool = False
     findings: list[Finding] = field(default_factory=list)
-    overlaps: list[float] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    last_run: float = 0.0
     terms: int = 0
-    _running: dict[str, _Run] = field(default_factory=dict)
+    overlaps: Overlaps = field(init=False)
     _books: dict[str, _Book] = field(default_factory=dict)
     _claims: dict[tuple[str, str | None, int, str], int] = field(default_factory=dict)
     _tokens: dict[int, int] = field(default_factory=dict)
-    _astride: set[int] = field(default_factory=set)
-    _truth_left: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.overlaps = Overlaps(
+            scheduler=self.scheduler,
+            plan=self.plan,
+            find=self.find,
+            trace=self.trace,
+        )
         self.server.on_commit = self._committed
 
     def trace(self, who: str, text: str) -> None:
@@ -119,53 +107,23 @@ class Checks:
         """
         Take note that a workload of ours begins or ends to run.
         """
-        book = self._books[who.identity]
         if not runs:
-            self._ended(who, book)
-            self.ran(who.name)
+            self._ended(who, self._books[who.identity])
+            self.overlaps.end(who.name)
             return
         self.trace(who.name, "the workload RUNS")
         term = who.guard.term
         assert term is not None
-        order = self._claims.get(_key(who.identity, term), 0)
-        self.run(who.name, order=order, token=term.token, is_ours=True)
-
-    def run(self, name: str, *, order: int, token: int, is_ours: bool) -> None:
-        """
-        Let a workload run.
-        """
-        new = _Run(since=self.scheduler.now, order=order, token=token, is_ours=is_ours)
-        for other, run in self._running.items():
-            if is_ours and run.is_ours:
-                self._overlap(name, new, other, run)
-        self._running[name] = new
-
-    def ran(self, name: str) -> None:
-        """
-        Let it end; what overlapped it is measured.
-        """
-        self.trace(name, "the workload runs no more")
-        run = self._running.pop(name)
-        now = self.last_run = self.scheduler.now
-        for other in self._running.values():
-            began = max(run.since, other.since)
-            if now <= began + 1e-9:
-                continue
-            if run.is_ours and other.is_ours:
-                self.overlaps.append(now - began)
-            elif not self.plan.peers_may_overlap:
-                self.find("peer overlap", f"{now - began:.3f} s beside a peer")
-
-    def _overlap(self, name: str, new: _Run, other: str, run: _Run) -> None:
-        text = f"{name} (token {new.token}) beside {other} (token {run.token})"
-        astride = max(new.order, run.order) in self._astride
-        if not self.plan.overlap_allowed and not astride:
-            self.find("overlap", text)
-        else:
-            self.trace("CHECK", f"allowed overlap: {text}")
-        older, newer = sorted((new, run), key=lambda each: each.order)
-        if older.token >= newer.token and not self.plan.rolls_back:
-            self.find("fence", f"the sink cannot tell the older term: {text}")
+        run = Run(
+            since=self.scheduler.now,
+            order=self._claims.get(_key(who.identity, term), 0),
+            token=term.token,
+            is_ours=True,
+            most=longest_beside_a_newer(
+                who.timing, rate=who.machine.rate, stopped=self.plan.guard_stopped
+            ),
+        )
+        self.overlaps.begin(who.name, run)
 
     def _ended(self, who: Candidate, book: _Book) -> None:
         now = who.machine.now()
@@ -179,14 +137,6 @@ class Checks:
                 self.find("S4", "a voluntary stop was cut short")
         if self.plan.keeps_term and who.tree.dying and not who.guard.quits:
             self.find("S8", f"{who.name} lost its term to a harmless edit")
-
-    @property
-    def running(self) -> list[str]:
-        return [name for name, run in self._running.items() if run.is_ours]
-
-    @property
-    def anybody_runs(self) -> bool:
-        return bool(self._running)
 
     # -- grants and terms --------------------------------------------------------
 
@@ -342,7 +292,7 @@ class Checks:
         """
         book = self._books.get(holder)
         if book is not None and book.written_at <= self.server.rolled_back_at:
-            self._astride.add(order)
+            self.overlaps.astride.add(order)
 
     def asks(self, who: Candidate) -> None:
         """
@@ -381,8 +331,10 @@ class Checks:
         patience = 10.0
         if self.plan.theme == "endings":  # who crashes in a loop stays out for long
             patience = 25.0
-        if able and not self.anybody_runs and now - self.last_run > patience:
-            self.find("liveness", f"nobody leads since {self.last_run:.1f}")
+        last = self.overlaps.last_run
+        if able and not self.overlaps.anybody_runs and now - last > patience:
+            self.find("liveness", f"nobody leads since {last:.1f}")
+        self.overlaps.finish()
 
     def _find_false_alarms(self, who: Candidate) -> None:
         seen = [manager._seen for manager in who.managers]

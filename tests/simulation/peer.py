@@ -16,6 +16,7 @@ from k8s_leader.election.record import Record, Stored, micro_time
 from k8s_leader.errors import LeaseError
 from tests.simulation.checks import Checks
 from tests.simulation.network import Link
+from tests.simulation.overlaps import Run
 from tests.simulation.server import Server
 from tests.simulation.world import Machine, Scheduler
 
@@ -123,7 +124,7 @@ class Peer:
             self._renewed = sent
             if not self.leads:
                 self.leads = True
-                self._checks.run(self.name, order=0, token=0, is_ours=False)
+                self._checks.overlaps.begin(self.name, Run(since=self._scheduler.now))
 
         self._ask(execute, done)
 
@@ -146,7 +147,7 @@ class Peer:
 
     def _lose(self) -> None:
         self.leads = False
-        self._checks.ran(self.name)
+        self._checks.overlaps.end(self.name)
         if self._mistakes:
             self._release()
 
@@ -176,14 +177,14 @@ class Peer:
             return
         if self.leads:
             self.leads = False
-            self._checks.ran(self.name)
+            self._checks.overlaps.end(self.name)
             self._release()
         self.alive = False
 
     def kill(self) -> None:
         if self.leads:
             self.leads = False
-            self._checks.ran(self.name)
+            self._checks.overlaps.end(self.name)
         self.alive = False
 
 

@@ -18,6 +18,8 @@ LEADER = -1
 
 FOREVER = float("inf")
 
+_STOPS_GUARDS = ("suspend", "freeze_guard", "freeze_both")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
@@ -92,6 +94,14 @@ class Plan:
     @property
     def wall_moves(self) -> bool:
         return any(fault.kind.startswith("wall") for fault in self.faults)
+
+    @property
+    def guard_stopped(self) -> float:
+        """
+        Seconds for which guards stand still in it.
+        """
+        stopped = (f for f in self.faults if f.kind in _STOPS_GUARDS)
+        return sum(fault.until - fault.at for fault in stopped)
 
     def describe(self) -> str:
         """

@@ -120,7 +120,7 @@ def run_plan(plan: Plan, *, tracing: bool = False) -> Outcome:
     return Outcome(
         plan=plan,
         findings=tuple(checks.findings),
-        overlaps=tuple(checks.overlaps),
+        overlaps=tuple(checks.overlaps.seconds),
         requests=requests,
         terms=checks.terms,
         virtual=scheduler.now,
@@ -136,7 +136,7 @@ def _run_to_the_end(world: World) -> None:
     timings = [plan.timing, *(each.timing for each in plan.starters if each.timing)]
     longest = max(timing.lease_duration for timing in timings)
     scheduler.run(until=plan.quiet_at + 1.05 * longest + 1.0)
-    while scheduler.now < plan.horizon and not world.checks.anybody_runs:
+    while scheduler.now < plan.horizon and not world.checks.overlaps.anybody_runs:
         scheduler.run(until=scheduler.now + 1.0)
 
 

@@ -14,15 +14,17 @@ from k8s_leader.election import events as ev
 from k8s_leader.election.events import State
 from k8s_leader.election.machine import Election
 from k8s_leader.election.observation import (
+    Kept,
     LossReason,
     Lost,
     Observation,
     Take,
 )
-from k8s_leader.election.record import Record, Stored, micro_time
+from k8s_leader.election.record import Record, Stored, TermId, micro_time
 from k8s_leader.errors import LeaseConflictError, LeaseUnavailableError
 from k8s_leader.leases.recorded import RecordedLeaseManager
 from tests.simulation.network import SimStore
+from tests.simulation.plan import Plan
 from tests.simulation.planted.table import handlers, planted
 from tests.simulation.server import Server
 
@@ -120,6 +122,26 @@ def _unconditional_write() -> Iterator[None]:
         return real(self, over, record, by)
 
     with patch.object(Server, "replace", put):
+        yield
+
+
+def _without_cuts(plan: Plan) -> Plan:
+    faults = tuple(fault for fault in plan.faults if fault.kind != "cut")
+    return replace(plan, faults=faults)
+
+
+@planted("S8", by="overlap bound", themes="delete", plan=_without_cuts)
+def _whoever_holds_it() -> Iterator[None]:
+    """
+    A renewal does not look at whom the record names.
+    """
+
+    def keep(_: TermId, stored: Stored | None) -> Kept | Lost:
+        if stored is None:
+            return Lost(reason=LossReason.DELETED)
+        return Kept(duration=stored.record.duration)
+
+    with patch("k8s_leader.leases.recorded.judge_own", keep):
         yield
 
 
