@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 MINIMA = {
-    "simulation": {"passed": 45, "schedules": 10_000, "planted": 42},
+    "simulation": {"passed": 45, "schedules": 10_000, "planted": 44},
     "deadlines": {"passed": 300, "fuzz_rounds": 1},
     "others": {
         "passed": 3_000,

@@ -79,6 +79,10 @@ class WallClock:
         now: boot-time seconds.
         tolerance: seconds; a larger jump, in either direction, is suspicious.
         wall: seconds since the epoch.
+
+    Attributes:
+        jumped_at: boot-time seconds of the look that found the last jump; a grant that
+            was sent before may count from too late a time.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class WallClock:
         self._now = now
         self._wall = wall
         self._tolerance = tolerance
+        self.jumped_at = float("-inf")
         self.believe()
 
     def believe(self) -> None:
@@ -99,9 +104,16 @@ class WallClock:
         """
         self._offset = self._wall() - self._now()
 
-    def jump(self) -> float:
+    def look(self) -> float:
         """
         Return by how many seconds the wall clock jumped; 0 when it did not.
+
+        A jump is found once: the next look is compared with this one.
         """
-        jump = self._wall() - self._now() - self._offset
-        return jump if abs(jump) > self._tolerance else 0.0
+        now = self._now()
+        jump = self._wall() - now - self._offset
+        if abs(jump) <= self._tolerance:
+            return 0.0
+        self.jumped_at = now
+        self.believe()
+        return jump

@@ -86,7 +86,6 @@ class Workload:
         self._asked: tuple[float, str, float] | None = None  # stop then: why, SIGKILL
         self._dead_man = DeadMan()
         self._wall = WallClock(now, tolerance=self._timing["safety_margin"])
-        self._doubted_at = NEVER  # the wall clock jumped: frozen until a renewal
         self._crashes = 0
 
     @property
@@ -129,8 +128,11 @@ class Workload:
             raise Refusal("the tree of an earlier start is not gone")
         if self.closing:
             raise Refusal("this guard is stopping")
-        self.term = Term(message, timing=self._timing, now=now)
-        self._log.fields["term"] = self.term.token
+        term = Term(message, timing=self._timing, now=now)
+        self._look_at_clocks()
+        if self._is_doubtful(term):
+            raise Refusal("the wall clock jumped after it was sent")
+        self.term, self._log.fields["term"] = term, term.token
         self._wall.believe()
         self._crashes, self._start_at = 0, now
         if self._run is None:
@@ -151,11 +153,14 @@ class Workload:
         times = Times.read(message, timing=self._timing, now=now)
         if times.sent < term.times.sent:
             raise Refusal("it is older than the one before")
+        self._look_at_clocks()  # before it is believed: it may be older than a jump
+        was_doubtful = self._is_doubtful(term)
         term.times = times
-        if times.sent > self._doubted_at:
-            self._trust_again(term)
-        elif self._doubted_at == NEVER:
+        if not self._is_doubtful(term):
             self._wall.believe()
+            if was_doubtful and self._run is term:
+                self._tree.thaw()
+                self._log.say("the lease is confirmed: the workload goes on")
         self._tell("ack", token=term.token, until=times.until, now=now)
 
     def hear_stop(self, message: dict[str, Any], now: float) -> None:
@@ -181,7 +186,7 @@ class Workload:
         Have everything stop: told now, killed ``budget`` seconds later.
         """
         self._asked = None
-        if self._doubted_at < NEVER:
+        if self.term is not None and self._is_doubtful(self.term):
             budget = 0.0  # it is frozen: to tell it would let it write
         for run in (self._run, self.term):
             if run is not None:
@@ -216,8 +221,10 @@ class Workload:
         Hold every deadline, whatever was heard (S2, S9).
         """
         term, run = self.term, self._run
+        self._look_at_clocks()
         if term is not None:
-            self._doubt(term, now)
+            if self._run is term and self._is_doubtful(term):
+                self._tree.freeze()  # in each turn: one may have been about to fork
             if self._asked is not None and now >= self._asked[0]:
                 _, why, kill_at = self._asked
                 self.stop(why, budget=max(0.0, kill_at - now), now=now)
@@ -268,31 +275,24 @@ class Workload:
 
     # -- the clock on the wall ---------------------------------------------------
 
-    def _doubt(self, term: Term, now: float) -> None:
+    def _is_doubtful(self, term: Term) -> bool:
         """
-        Freeze the workload when the machine seems to have slept or moved (S1).
+        Tell whether its grant was sent before the machine seems to have moved (S1).
         """
-        jump, is_new = self._wall.jump(), self._doubted_at == NEVER
-        if term.killed_at < NEVER or (is_new and not jump):
-            return
-        if self._run is term:
-            self._tree.freeze()  # in each turn: one may have been about to fork
-        if not is_new:
-            return
-        self._doubted_at = now
-        self._tell("doubt", token=term.token)
-        self._log.say(
-            f"the wall clock jumped by {jump:+.1f} s: the workload is frozen until "
-            "the lease is confirmed",
-            level=30,
-        )
+        return term.killed_at == NEVER and term.times.sent <= self._wall.jumped_at
 
-    def _trust_again(self, term: Term) -> None:
-        self._doubted_at = NEVER
-        self._wall.believe()
-        if self._run is term and term.killed_at == NEVER:
-            self._tree.thaw()
-            self._log.say("the lease is confirmed: the workload goes on")
+    def _look_at_clocks(self) -> None:
+        """
+        Have the lease confirmed when the wall clock has jumped; also on standby.
+        """
+        jump, term = self._wall.look(), self.term
+        if jump and term is not None and self._is_doubtful(term):
+            self._tell("doubt", token=term.token)
+            self._log.say(
+                f"the wall clock jumped by {jump:+.1f} s: the workload is frozen until "
+                "the lease is confirmed",
+                level=30,
+            )
 
     # -- starts and ends ---------------------------------------------------------
 
@@ -356,7 +356,7 @@ class Workload:
         if term is not None and term.stopping:
             self._end_term(term, now)  # it waited for the tree, or for its next start
         elif term is not None:
-            if now >= self._start_at and self._doubted_at == NEVER:
+            if now >= self._start_at and not self._is_doubtful(term):
                 self._start(term, now)
         elif self._wants_standby and now >= self._start_at:
             self._start(Run(), now)
@@ -364,7 +364,7 @@ class Workload:
     def _end_term(self, term: Term, now: float) -> None:
         loops = self._crashes >= _CRASHES
         self.term = self._asked = None
-        self._start_at, self._doubted_at = now, NEVER
+        self._start_at = now
         self._dead_man.release()
         token, code = term.token, self.code
         self._tell("exited", token=token, code=code)

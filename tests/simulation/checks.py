@@ -119,9 +119,7 @@ class Checks:
             order=self._claims.get(_key(who.identity, term), 0),
             token=term.token,
             is_ours=True,
-            most=longest_beside_a_newer(
-                who.timing, rate=who.machine.rate, stopped=self.plan.guard_stopped
-            ),
+            most=longest_beside_a_newer(self.plan, who.timing, rate=who.machine.rate),
         )
         self.overlaps.begin(who.name, run)
 

@@ -144,6 +144,23 @@ def _suspend(world: World, who: Candidate, fault: Fault) -> Undo:
     return undo
 
 
+def _migrate(world: World, who: Candidate, fault: Fault) -> Undo:
+    """
+    Move its machine: nothing runs meanwhile, and the boot-time clock does not count it.
+    """
+    who.tree.suspend()
+    thaw_elector = who.freeze_elector()
+    who.guard.stop_()
+
+    def undo() -> None:
+        who.machine.stood_still(fault.until - fault.at)
+        who.guard.cont_at_its_next_look()
+        who.tree.resume()
+        thaw_elector()
+
+    return undo
+
+
 def _crash_elector(_: World, who: Candidate, __: Fault) -> None:
     who.crash_elector()
 
@@ -357,6 +374,7 @@ _ON_ONE: dict[str, OnOne] = {
     "freeze_guard": _freeze_guard,
     "freeze_both": _freeze_both,
     "suspend": _suspend,
+    "migrate": _migrate,
     "crash_elector": _crash_elector,
     "quit": _quit,
     "kill": _kill,

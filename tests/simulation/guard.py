@@ -23,9 +23,12 @@ from tests.simulation.quick import as_dict
 from tests.simulation.workload import SimTree
 from tests.simulation.world import Handle, Machine, Scheduler
 
-__all__ = ["GuardModel", "Message"]
+__all__ = ["PULSE", "GuardModel", "Message"]
 
 Message = dict[str, Any]
+
+PULSE = 0.5
+"""A guard whose workload runs looks at its clocks at least so often (seconds)."""
 
 _NEVER = float("inf")
 _ELECTOR_PATIENCE = 5.0
@@ -61,7 +64,13 @@ class _KernelTimer:
 
     def arm(self, at: float) -> None:
         self.disarm()
-        self._handle = self._scheduler.at(self._machine.true(at), self._on_time)
+        self._handle = self._scheduler.at(self._machine.true(at), self._fire, at)
+
+    def _fire(self, at: float) -> None:
+        if self._machine.is_before(at):  # its clock stood still for a while
+            self.arm(at)
+        else:
+            self._on_time()
 
     def disarm(self) -> None:
         if self._handle is not None:
@@ -173,6 +182,13 @@ class GuardModel:
     def cont(self) -> None:
         self.stops -= 1
         self.wake()
+
+    def cont_at_its_next_look(self) -> None:
+        """
+        Go on as a process whose machine was moved: nothing wakes it but its own timer.
+        """
+        self.stops -= 1
+        self._scheduler.after(PULSE * self._chance.random(), self.wake)
 
     def quit(self) -> None:
         """

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from tests.simulation.guard import PULSE
+
 if TYPE_CHECKING:
     from k8s_leader.election.timing import Timing
     from tests.simulation.plan import Plan
@@ -44,17 +46,19 @@ class Run:
     most: float = float("inf")
 
 
-def longest_beside_a_newer(timing: Timing, *, rate: float, stopped: float) -> float:
+def longest_beside_a_newer(plan: Plan, timing: Timing, *, rate: float) -> float:
     """
     Return for how many true seconds a workload may go on after another's claim.
 
     Args:
+        plan: what goes wrong meanwhile.
         timing: its own.
         rate: of its machine's clock.
-        stopped: seconds for which its guard, or all of its machine, stands still.
     """
+    if plan.migrates:  # until its guard looks at the wall clock
+        return PULSE + DELTA + _EPSILON
     granted = timing.lease_duration - timing.safety_margin
-    return (granted + DELTA) / rate + stopped + _EPSILON
+    return (granted + DELTA) / rate + plan.guard_stopped + _EPSILON
 
 
 @dataclass(slots=True, kw_only=True)

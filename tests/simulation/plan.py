@@ -96,6 +96,10 @@ class Plan:
         return any(fault.kind.startswith("wall") for fault in self.faults)
 
     @property
+    def migrates(self) -> bool:
+        return any(fault.kind == "migrate" for fault in self.faults)
+
+    @property
     def guard_stopped(self) -> float:
         """
         Seconds for which guards stand still in it.

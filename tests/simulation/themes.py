@@ -330,6 +330,28 @@ def _suspend(make: Maker) -> None:
     )
 
 
+def _migrate(make: Maker) -> None:
+    """
+    A machine is moved and its boot-time clock stands still meanwhile (S1).
+
+    Often while a request is under way, and then its network is gone.
+    """
+    _outside(make, overlap=True)
+    make.starters = [
+        replace(each, at=0.6 * index) for index, each in enumerate(make.starters)
+    ]
+    at, lasts = make.between(5.0, 10.0), make.between(0.1, 2.0) * make.length
+    who = 0
+    if make.chance.random() < 0.3:  # while it claims the lease
+        make.add("quit", at=at - make.between(0.0, 1.0), who=0)
+        who = 1
+    if make.chance.random() < 0.7:
+        make.add("slow", at=at - 4.0, lasts=4.5, who=who, value=make.length / 5)
+    make.add("migrate", at=at, lasts=lasts, who=who)
+    if make.chance.random() < 0.7:
+        make.add("cut", at=at + lasts - 0.05, lasts=1.5 * make.length, who=who)
+
+
 def _skew(make: Maker) -> None:
     """
     Clock rates differ by far more than is promised.
@@ -392,7 +414,8 @@ THEMES: dict[str, tuple[Theme, int]] = {
     "no duration": (_no_duration, 2),
     "coordinator": (_coordinator, 2),
     "roll back": (_roll_back, 4),
-    "suspend": (_suspend, 5),
+    "suspend": (_suspend, 3),
+    "migrate": (_migrate, 2),
     "skew": (_skew, 2),
     "peers": (_peers, 5),
     "bad peers": (_bad_peers, 3),

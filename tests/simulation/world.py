@@ -122,6 +122,16 @@ class Machine:
             return self.wall_stands
         return self.now() + self.wall_offset
 
+    def stood_still(self, seconds: float) -> None:
+        """
+        Take back what the boot-time clock counted; the wall clock knows of it.
+        """
+        self.offset -= seconds * self.rate
+        self.wall_offset += seconds * self.rate
+
+    def is_before(self, instant: float) -> bool:
+        return self.now() < instant - 1e-6
+
     def true(self, instant: float) -> float:
         """
         Return the true time of an instant on this machine's clock.
@@ -241,9 +251,9 @@ class Process(asyncio.AbstractEventLoop):
         first, second = self._arrived, self._expired
         if timers_first:
             first, second = second, first
-        self._ready.extend(first)
-        self._ready.extend(second)
         self._arrived, self._expired = [], []
+        for handle in (*first, *second):
+            self._take_up(handle)
         self._drain()
 
     def kill(self) -> None:
@@ -271,8 +281,18 @@ class Process(asyncio.AbstractEventLoop):
         if self.stops:
             self._expired.append(handle)
         else:
-            self._ready.append(handle)
+            self._take_up(handle)
             self._drain()
+
+    def _take_up(self, handle: Handle) -> None:
+        """
+        Let it run; a timer of a clock that stood still waits on.
+        """
+        when = handle.when()
+        if self._machine.is_before(when):
+            self._scheduler.at(self._machine.true(when) + 1e-7, self._expire, handle)
+        else:
+            self._ready.append(handle)
 
     def _drain(self) -> None:
         if self.alive and not self.stops:

@@ -14,6 +14,8 @@ from k8s_leader.election.events import Action
 from k8s_leader.election.machine import Election
 from k8s_leader.election.timing import Timing
 from k8s_leader.guard.term import Term, Times
+from k8s_leader.guard.watchdog import WallClock
+from k8s_leader.guard.workload import Workload
 from tests.simulation.plan import Plan
 from tests.simulation.planted.table import handlers, planted
 from tests.simulation.world import Machine
@@ -116,4 +118,28 @@ def _late_give_up() -> Iterator[None]:
         patch.object(Timing, "grant", grant),
         patch.object(Times, "read", classmethod(read)),
     ):
+        yield
+
+
+@planted("S1", by="overlap bound", themes="migrate")
+def _unseen_jump() -> Iterator[None]:
+    """
+    A guard does not look at the wall clock, and its machine is moved.
+    """
+    with patch.object(WallClock, "look", lambda _: 0.0):
+        yield
+
+
+@planted("S1", by="overlap bound", themes="migrate")
+def _hidden_jump() -> Iterator[None]:
+    """
+    A renewal that was under way while the machine was moved hides the jump.
+    """
+    real = Workload.hear_extend
+
+    def hear_extend(self: Workload, message: dict[str, Any], now: float) -> None:
+        self._wall.believe()
+        real(self, message, now)
+
+    with patch.object(Workload, "hear_extend", hear_extend):
         yield

@@ -88,10 +88,11 @@ def test_s1_a_jump_is_what_is_more_than_the_tolerance_since_it_was_believed(
 ) -> None:
     jumped = 0.0
     clock = WallClock(lambda: NOW, tolerance=1.25, wall=lambda: 5e8 + jumped)
-    assert clock.jump() == 0.0
+    assert clock.look() == 0.0
     jumped = direction * 1.25
-    assert clock.jump() == 0.0
+    assert clock.look() == 0.0
+    assert clock.jumped_at < NOW
     jumped = direction * 1.5
-    assert clock.jump() == jumped
-    clock.believe()
-    assert clock.jump() == 0.0
+    assert clock.look() == jumped
+    assert clock.jumped_at == NOW
+    assert clock.look() == 0.0

@@ -86,6 +86,48 @@ def test_s1_a_jump_of_the_wall_clock_freezes_until_the_lease_is_confirmed(
     assert bench.tree.done == ["the workload", "freeze", "freeze", "thaw"]
 
 
+def test_s1_a_renewal_that_was_under_way_does_not_hide_a_jump(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    A machine is moved while a request is under way: its answer is there before a look.
+    """
+    bench = Bench(monkeypatch)
+    bench.lead()
+    stale = bench.grant()
+    bench.now += 0.1
+    bench.jumped = 60.0
+    bench.workload.hear_extend(stale, bench.now)
+    bench.turn()
+    assert bench.tree.done == ["the workload", "freeze"]
+    assert bench.last("doubt") == {"token": 7}
+    bench.now += 0.1
+    bench.workload.hear_extend(bench.grant(), bench.now)
+    assert bench.tree.done[-1] == "thaw"
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_s1_a_term_that_was_asked_for_before_a_jump_does_not_begin(
+    monkeypatch: pytest.MonkeyPatch, looked: bool
+) -> None:
+    """
+    Whether the standby looked at its clocks before the answer came, or not.
+    """
+    bench = Bench(monkeypatch)
+    stale = {**bench.grant(), "transitions": 0}
+    bench.now += 0.1
+    bench.jumped = 60.0
+    if looked:
+        bench.turn()
+    with pytest.raises(Refusal, match="the wall clock jumped"):
+        bench.workload.hear_start(stale, bench.now)
+    assert bench.workload.term is None
+    assert bench.told == []
+    bench.now += 0.1
+    bench.lead()
+    assert bench.tree.done == ["the workload"]
+
+
 def test_s1_a_jump_within_the_margin_is_the_work_of_ntp(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
