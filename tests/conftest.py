@@ -12,6 +12,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.helpers.rings import note
@@ -25,6 +26,14 @@ pytest_plugins = [name for name in _PLUGINS if importlib.util.find_spec(name)]
 
 _PREFIXES = ("K8S_LEADER_", "LEADER_", "KUBERNETES_")
 _NAMES = ("KUBECONFIG", "POD_NAME", "POD_NAMESPACE", "POD_UID")
+
+
+# A checkout's first draw looks at all modules: ten seconds, thirty on a busy machine,
+# which is no failure.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 class _Ring:

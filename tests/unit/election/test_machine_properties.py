@@ -165,7 +165,5 @@ class World(RuleBasedStateMachine):
             assert isinstance(self.request, ev.Acquire)
 
 
-World.TestCase.settings = settings(
-    max_examples=300, stateful_step_count=40, deadline=None
-)
+World.TestCase.settings = settings(max_examples=300, stateful_step_count=40)
 TestElection = World.TestCase

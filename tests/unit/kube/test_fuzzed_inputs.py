@@ -61,7 +61,7 @@ _bodies = st.fixed_dictionaries(
 
 
 @given(_bodies)
-@hypothesis_settings(max_examples=400, deadline=None)
+@hypothesis_settings(max_examples=400)
 def test_no_lease_object_does_more_than_be_read_or_be_malformed(
     body: dict[str, Any],
 ) -> None:
@@ -103,8 +103,7 @@ _configs = st.dictionaries(
 @given(st.binary(max_size=60) | _configs.map(lambda each: json.dumps(each).encode()))
 @hypothesis_settings(
     max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_no_kubeconfig_does_more_than_be_read_or_be_a_clear_error(
     tmp_path: Any, content: bytes

@@ -138,7 +138,7 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
 
 @given(content=st.binary(max_size=200))
 @hypothesis_settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_no_file_causes_anything_but_a_settings_error(
     tmp_path: Path, content: bytes
@@ -178,7 +178,7 @@ VALUES = st.recursive(
     )
 )
 @hypothesis_settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_no_value_of_a_real_setting_causes_anything_but_a_settings_error(
     tmp_path: Path, content: dict[str, object]

@@ -313,8 +313,7 @@ _words = st.sampled_from(
 @given(st.lists(_words | st.binary(max_size=8), max_size=14).map(b"".join))
 @settings(
     max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_no_bytes_keep_the_next_request_from_being_answered(
     served: Served, data: bytes
