@@ -129,7 +129,7 @@ class Workload:
         if self.closing:
             raise Refusal("this guard is stopping")
         term = Term(message, timing=self._timing, now=now)
-        self._look_at_clocks()
+        self._doubt()
         if self._is_doubtful(term):
             raise Refusal("the wall clock jumped after it was sent")
         self.term, self._log.fields["term"] = term, term.token
@@ -153,7 +153,7 @@ class Workload:
         times = Times.read(message, timing=self._timing, now=now)
         if times.sent < term.times.sent:
             raise Refusal("it is older than the one before")
-        self._look_at_clocks()  # before it is believed: it may be older than a jump
+        self._doubt()  # before it is believed: it may be older than a jump
         was_doubtful = self._is_doubtful(term)
         term.times = times
         if not self._is_doubtful(term):
@@ -221,10 +221,8 @@ class Workload:
         Hold every deadline, whatever was heard (S2, S9).
         """
         term, run = self.term, self._run
-        self._look_at_clocks()
+        self._doubt(again=True)  # in each turn: one may have been about to fork
         if term is not None:
-            if self._run is term and self._is_doubtful(term):
-                self._tree.freeze()  # in each turn: one may have been about to fork
             if self._asked is not None and now >= self._asked[0]:
                 _, why, kill_at = self._asked
                 self.stop(why, budget=max(0.0, kill_at - now), now=now)
@@ -281,18 +279,19 @@ class Workload:
         """
         return term.killed_at == NEVER and term.times.sent <= self._wall.jumped_at
 
-    def _look_at_clocks(self) -> None:
+    def _doubt(self, *, again: bool = False) -> None:
         """
-        Have the lease confirmed when the wall clock has jumped; also on standby.
+        Freeze the workload when the wall clock has jumped; look also on standby (S1).
         """
         jump, term = self._wall.look(), self.term
-        if jump and term is not None and self._is_doubtful(term):
+        if term is None or not self._is_doubtful(term):
+            return
+        if self._run is term and (jump or again):
+            self._tree.freeze()
+        if jump:  # said after the deed: a disk may be slow to take it
             self._tell("doubt", token=term.token)
-            self._log.say(
-                f"the wall clock jumped by {jump:+.1f} s: the workload is frozen until "
-                "the lease is confirmed",
-                level=30,
-            )
+            text = "the workload is frozen until the lease is confirmed"
+            self._log.say(f"the wall clock jumped by {jump:+.1f} s: {text}", level=30)
 
     # -- starts and ends ---------------------------------------------------------
 

@@ -98,8 +98,8 @@ def test_s1_a_renewal_that_was_under_way_does_not_hide_a_jump(
     bench.now += 0.1
     bench.jumped = 60.0
     bench.workload.hear_extend(stale, bench.now)
-    bench.turn()
     assert bench.tree.done == ["the workload", "freeze"]
+    bench.turn()
     assert bench.last("doubt") == {"token": 7}
     bench.now += 0.1
     bench.workload.hear_extend(bench.grant(), bench.now)
