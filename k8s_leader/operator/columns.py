@@ -13,7 +13,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from k8s_leader.errors import LeaseConflictError, LeaseError, LeaseNotFoundError
+from k8s_leader.errors import (
+    LeaseConflictError,
+    LeaseError,
+    LeaseNotFoundError,
+    LeaseUnavailableError,
+)
 from k8s_leader.leases.kubernetes import LeaseApi, parse
 from k8s_leader.observers.cluster.complaint import Complaint
 from k8s_leader.observers.cluster.names import CANDIDATES, NODE, POD
@@ -30,6 +35,8 @@ _SETTLE = 1.0
 class Columns(Duty):
     """
     Compares the notes on each Lease with the view, a second after something changed.
+
+    While the API server does not answer it tries again, a Lease a second.
 
     Args:
         leases: replaces Leases.
@@ -68,13 +75,26 @@ class Columns(Duty):
             await self._changed.wait()
             await asyncio.sleep(_SETTLE)
             self._changed.clear()
-            counts = self._view.candidates()
-            for key, lease in list(self._view.leases.items()):
-                due = notes_due(lease, candidates=counts[key])
-                if due:
-                    await self._write(lease, due)
+            try:
+                await self._write_all()
+            except LeaseUnavailableError as error:
+                self._complaint.failed(error)
+                self._changed.set()  # nobody else will say that it is due
+
+    async def _write_all(self) -> None:
+        counts = self._view.candidates()
+        for key, lease in list(self._view.leases.items()):
+            due = notes_due(lease, candidates=counts[key])
+            if due:
+                await self._write(lease, due)
 
     async def _write(self, lease: Body, due: Mapping[str, str | None]) -> None:
+        """
+        Write the notes on one Lease, unless somebody else wrote it meanwhile.
+
+        Raises:
+            LeaseUnavailableError: the API server did not answer in time.
+        """
         body: dict[str, Any] = copy.deepcopy(dict(lease))
         notes = {**annotations_of(body), **due}
         kept = {name: text for name, text in notes.items() if text is not None}
@@ -83,6 +103,8 @@ class Columns(Duty):
             await self._leases.replace(key_of(lease)[0], body, timeout=_TIMEOUT)
         except (LeaseConflictError, LeaseNotFoundError):
             return  # somebody wrote in between: that change is on its way to us
+        except LeaseUnavailableError:
+            raise
         except LeaseError as error:
             self._complaint.failed(error)
         else:
