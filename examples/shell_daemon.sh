@@ -3,8 +3,8 @@
 #
 #   k8s-leader run --lease reports -- sh examples/shell_daemon.sh /tmp/journal
 set -eu
-echo "start $LEADER_FENCING_TOKEN" >>"$1"
 trap 'echo "stop $LEADER_FENCING_TOKEN" >>"$1"; exit 0' TERM
+echo "start $LEADER_FENCING_TOKEN" >>"$1"
 while :; do
     sleep 0.1 &
     wait $!

@@ -178,11 +178,10 @@ class Stage:
         """
         Start again what of it ended: an API server may give up without its store.
         """
-        if not self.api.etcd.is_running:
-            self.api.etcd.start()
-        while not self.api.wait_ready():
-            if not self.api.server.is_running:
-                self.api.server.start()
+        while not self.api.wait_ready():  # false at once where one has ended
+            for each in (self.api.etcd, self.api.server):
+                if not each.is_running:
+                    each.start()
 
     def leader(self) -> Actor | None:
         """

@@ -147,10 +147,28 @@ def deployed(
     spec = only(objects, "Deployment")["spec"]["template"]["spec"]
     env = spec["containers"][0]["env"]
     environ = {entry["name"]: entry["value"] for entry in env if "value" in entry}
+    wait_until(lambda: may(server, namespace, "get"), why="the Role is effective")
     token = server.token(namespace, spec["serviceAccountName"])
     environ["KUBECONFIG"] = str(server.kubeconfig(token, namespace=namespace))
     environ["POD_NAMESPACE"] = namespace
     return environ
+
+
+def may(server: ApiServer, namespace: str, verb: str) -> bool:
+    """
+    Tell what the API server grants on the Lease by now: it sees a Role a moment late.
+    """
+    attributes = {
+        "namespace": namespace,
+        "verb": verb,
+        "group": LEASES,
+        "resource": "leases",
+        "name": "demo",
+    }
+    user = f"system:serviceaccount:{namespace}:demo"
+    review = {"spec": {"user": user, "resourceAttributes": attributes}}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    return bool(server.request("POST", path, review)["status"]["allowed"])
 
 
 Start = Callable[[str, dict[str, str]], Candidate]
@@ -238,6 +256,7 @@ def test_without_any_one_right_on_the_lease_a_candidate_complains(
     (rule,) = [rule for rule in role["rules"] if "get" in rule["verbs"]]
     rule["verbs"].remove(verb)
     apply(api_server, role)
+    wait_until(lambda: not may(api_server, namespace, verb), why="it is taken away")
     with start("a", environ) as candidate:
         wait_until(lambda: "forbid" in candidate.text().lower(), why="it says so")
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.cluster.kind.cluster import KindCluster
 from tests.cluster.kind.engine import Engine
+from tests.e2e.administrator import Administrator
 from tests.e2e.images import Images
 from tests.e2e.release import Release
 from tests.e2e.testbed import VARIABLE, Testbed, testbed, why_not
@@ -88,6 +89,14 @@ def helm(cluster: KindCluster) -> Helm:
     Helm, for this cluster.
     """
     return Helm(program=HELM_4, kubeconfig=cluster.kubeconfig)
+
+
+@pytest.fixture
+def administrator(cluster: KindCluster, tmp_path: Path) -> Administrator:
+    """
+    The cluster's administrator, asking from this process.
+    """
+    return Administrator(cluster, tmp_path)
 
 
 @pytest.fixture

@@ -222,6 +222,13 @@ class Release:
         spec: dict[str, Any] = self.cluster.get(*words).get("spec", {})
         return spec
 
+    def await_renewal(self) -> None:
+        """
+        Wait until the lease is renewed: from now on it protects its holder the longest.
+        """
+        seen = self.record()["renewTime"]
+        eventually(lambda: self.record()["renewTime"] != seen, what="a renewal")
+
     def _do(
         self, action: str, *flags: str, values: dict[str, Any], chart: Path = CHART
     ) -> None:

@@ -4,13 +4,13 @@ Who runs, and when the next one does: the chart around an image built on ours.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.kind.cluster import KindCluster
+from tests.e2e.administrator import Administrator
 from tests.e2e.release import Release, eventually
 from tests.e2e.rollout import keep, runs_of, the_one_move
 from tests.e2e.terms import LEASE, Measured, Term, boottime
@@ -19,6 +19,7 @@ from tests.e2e.terms import LEASE, Measured, Term, boottime
 FIRST_CHART = Path(__file__).parent / "k8s-leader-0.1.0-alpha.1.tgz"
 # For moves that wait for no lease: a busy machine shall not add one of its own.
 PATIENT = {"timing": {"profile": "default"}}
+MERGE = "application/merge-patch+json"
 
 
 def stays(release: Release, *, seconds: float) -> None:
@@ -27,9 +28,7 @@ def stays(release: Release, *, seconds: float) -> None:
     """
     before = release.await_leader()
     time.sleep(seconds)
-    after = release.running()
-    assert after is not None
-    assert after.first == before.first
+    assert release.await_leader().first == before.first
 
 
 def test_exactly_one_of_the_ready_replicas_runs(release: Release) -> None:
@@ -62,7 +61,7 @@ def test_a_killed_leader_is_followed_after_the_lease(
 ) -> None:
     release.install()
     before = release.await_leader()
-    kill_container(release, before.pod)
+    kill_container(release, before.pod, renewed=True)
     after = release.await_leader(after=before)
     gap = after.first - release.terms()[0].last
     # The container's next start is a candidate too, and the record protects no grave:
@@ -72,12 +71,13 @@ def test_a_killed_leader_is_followed_after_the_lease(
 
 
 def test_a_lease_deleted_by_hand_stops_the_leader_at_once(
-    release: Release, measured: Measured
+    release: Release, administrator: Administrator, measured: Measured
 ) -> None:
     release.install()
     before = release.await_leader()
+    path = administrator.lease_path(release.namespace, release.lease)
     deleted = boottime()
-    release.kubectl("delete", "lease", release.lease)
+    administrator.request("DELETE", path)
     eventually(lambda: release.running() is None, timeout=10, what="the kill")
     stopped = release.terms()[0].last
     assert stopped - deleted < 2
@@ -89,13 +89,15 @@ def test_a_lease_deleted_by_hand_stops_the_leader_at_once(
 
 
 def test_a_lease_blanked_by_hand_stops_the_leader_at_once(
-    release: Release, measured: Measured
+    release: Release, administrator: Administrator, measured: Measured
 ) -> None:
     release.install()
     before = release.await_leader()
+    path = administrator.lease_path(release.namespace, release.lease)
+    patch = {"spec": {"holderIdentity": None}}
+    release.await_renewal()
     blanked = boottime()
-    patch = json.dumps({"spec": {"holderIdentity": None}})
-    release.kubectl("patch", "lease", release.lease, "--type=merge", "-p", patch)
+    administrator.request("PATCH", path, patch, content_type=MERGE)
     after = release.await_leader(after=before)
     stopped = release.terms()[0].last
     assert stopped - blanked < 2
@@ -168,8 +170,7 @@ def test_a_restarted_api_server_disturbs_nobody(
     before = release.await_leader()
     cluster.on_node(cluster.control_plane, "pkill", "-KILL", "-x", "kube-apiserver")
     cluster.await_api()
-    renewed = release.record()["renewTime"]
-    eventually(lambda: release.record()["renewTime"] != renewed, what="a renewal")
+    release.await_renewal()
     after = release.await_leader()
     assert after.first == before.first
 
@@ -214,13 +215,17 @@ def new_leader(release: Release, old: set[str]) -> bool:
     return term is not None and term.pod not in old
 
 
-def kill_container(release: Release, pod: str) -> None:
+def kill_container(release: Release, pod: str, *, renewed: bool = False) -> None:
     """
     Kill the whole container, as the kernel does when memory runs out.
+
+    Just after a renewal, if wanted: its lease has all of its time before it then.
     """
     found = release.cluster.get("pod", pod, "--namespace", release.namespace)
     node = found["spec"]["nodeName"]
     identity = found["status"]["containerStatuses"][0]["containerID"]
     word = identity.removeprefix("containerd://")
     command = ("ctr", "--namespace=k8s.io", "tasks", "kill", "--signal=SIGKILL", word)
+    if renewed:
+        release.await_renewal()
     release.cluster.on_node(node, *command)

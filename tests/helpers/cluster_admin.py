@@ -136,12 +136,15 @@ class AdminClient:
             content_type="application/merge-patch+json",
         )
 
-    def create_namespace(self, prefix: str = "test") -> str:
+    def create_namespace(
+        self, prefix: str = "test", *, labels: Mapping[str, str] | None = None
+    ) -> str:
         """
         Create a namespace with a fresh name and return the name.
         """
         name = f"{prefix}-{secrets.token_hex(4)}"
-        self.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        metadata = {"name": name, "labels": dict(labels or {})}
+        self.request("POST", "/api/v1/namespaces", {"metadata": metadata})
         return name
 
     def service_account(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -79,14 +80,21 @@ class Peer:
     A running candidate; its events can be awaited.
     """
 
-    def __init__(self, argv: Sequence[str], *, lifeline: Lifeline) -> None:
-        self._process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        lifeline: Lifeline,
+        stderr: Path = Path(os.devnull),
+    ) -> None:
+        with stderr.open("wb") as errors:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
         lifeline.add(self._process.pid)
         self._lifeline = lifeline
         self._changed = threading.Condition()
@@ -192,11 +200,13 @@ def client_go_peer(
     lifeline: Lifeline,
     release: bool = True,
     tells: bool = False,
+    stderr: Path = Path(os.devnull),
 ) -> Peer:
     """
     Start a candidate on client-go's elector; with ReleaseOnCancel by default.
 
-    One that `tells` writes Events, and its lines have the metrics of its process.
+    One that `tells` writes Events, and its lines have the metrics of its process; what
+    client-go itself logs goes to `stderr`.
     """
     argv = [
         str(PEERS.build()),
@@ -204,7 +214,7 @@ def client_go_peer(
         f"--tell={str(tells).lower()}",
     ]
     argv += [f"--release-on-cancel={str(release).lower()}", "--", *campaign.command]
-    return Peer(argv, lifeline=lifeline)
+    return Peer(argv, lifeline=lifeline, stderr=stderr)
 
 
 def asyncio_peer(campaign: Campaign, *, lifeline: Lifeline) -> Peer:

@@ -115,8 +115,8 @@ class ScriptedElector:
         try:
             self.guard = _parent(self.pid)
             self.hello: dict[str, Any] = self.expect("hello")
-        except (AssertionError, FileNotFoundError):  # it, or the guard, was killed
-            self.leave()
+        except (AssertionError, FileNotFoundError, ProcessLookupError):
+            self.leave()  # it, or the guard, was killed
             raise
 
     def _listen(self) -> None:

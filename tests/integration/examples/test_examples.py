@@ -61,14 +61,21 @@ class Replicas:
             why=f"{name} says {sign!r}",
         )
 
-    def take_turns(self, argv: Sequence[str], *, sign: str) -> None:
+    def take_turns(
+        self, argv: Sequence[str], *, sign: str, standby: str = "the leader is"
+    ) -> None:
         """
         Let a lead and stop, and b lead after it.
+
+        Args:
+            argv: a replica's command.
+            sign: what the one that works says.
+            standby: what b says before it works; empty if it says nothing.
         """
         a = self.start("a", argv)
         self.wait_for("a", sign)
         b = self.start("b", argv)
-        wait_until(lambda: b.poll() is None)
+        self.wait_for("b", standby)
         assert sign not in self.log("b").read_text()
         a.send_signal(signal.SIGTERM)
         assert a.wait(60) == 0
@@ -99,18 +106,18 @@ def test_the_readmes_service_works_on_one_replica_and_shows_life_on_both(
     printed = readme.split("```python\n")[1].split("```")[0]
     assert printed.strip() in source, "README.md shows the middle of that file"
     argv = [sys.executable, "examples/service.py", replicas.lease]
-    replicas.take_turns(argv, sign="working under fencing token")
+    replicas.take_turns(argv, sign="working under fencing token", standby="standing by")
     assert "standing by" in replicas.log("b").read_text()
 
 
 def test_apscheduler_runs_jobs_on_one_replica(replicas: Replicas) -> None:
     argv = [sys.executable, "examples/scheduler.py", replicas.lease]
-    replicas.take_turns(argv, sign="tick")
+    replicas.take_turns(argv, sign="tick", standby="")
 
 
 def test_a_django_command_works_on_one_replica(replicas: Replicas) -> None:
     argv = [sys.executable, "examples/django_manage.py", "nightly", replicas.lease]
-    replicas.take_turns(argv, sign="work")
+    replicas.take_turns(argv, sign="work", standby="")
 
 
 def test_a_shell_daemon_runs_on_one_replica(replicas: Replicas) -> None:

@@ -134,7 +134,7 @@ class ScriptedRound:
     def _meet(self, timeout: float) -> None:
         try:
             self._elector = elector = self._guard.meet(timeout=timeout)
-        except (TimeoutError, AssertionError, FileNotFoundError):
+        except (TimeoutError, AssertionError, FileNotFoundError, ProcessLookupError):
             return  # there is none at the moment, or no more
         self._leads = elector.hello["running"] is not None
         self._stopping = elector.hello["stopping"]

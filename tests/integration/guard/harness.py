@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import IO
 
-__all__ = ["LONG", "MARK", "SHORT", "Guarded", "as_numeric_user", "as_pid_1", "marked"]
+__all__ = [
+    "LONG",
+    "MARK",
+    "MILD",
+    "SHORT",
+    "Guarded",
+    "as_numeric_user",
+    "as_pid_1",
+    "marked",
+]
 
 ROOT = Path(__file__).parents[3]
 MARK = "GUARD_TESTMARK"
@@ -46,6 +55,20 @@ The stop comes 1.6 s after a grant, the kill at 1.9 s, its end at 2.7 s.
 
 A guard that is 0.4 s late with its kill is killed by the kernel (status -9): rightly,
 but not what most tests are about.
+"""
+
+MILD = (
+    *("--lease-duration", "8s"),
+    *("--renew-deadline", "3s"),
+    *("--kill-time", "1s"),
+    *("--safety-margin", "300ms"),
+    *("--request-timeout", "300ms"),
+    *("--stop-timeout", "1s"),
+)
+"""
+The stop comes 3 s after a grant, the kill at 4 s, its end at 7.7 s.
+
+Where a guard is to have the last word: it may be 1.8 s late before the kernel kills it.
 """
 
 LONG = ("--lease-duration", "60s", "--stop-timeout", "25s")

@@ -15,6 +15,7 @@ from tests.helpers.scripted_elector import boot_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.helpers.scripted_elector import ScriptedElector
     from tests.integration.guard.harness import Guarded
 
 TELLER = """
@@ -52,15 +53,31 @@ def test_a_silent_elector_is_waited_for_at_most_a_tenth_of_a_second(
 def test_the_electors_word_ends_the_moment(
     guarded: Callable[..., Guarded],
 ) -> None:
-    guard = guarded(TELL, config={"stop_courtesy": 0.1})
-    elector = guard.meet()
-    elector.start()
-    guard.await_said("ready")
-    guard.send(signal.SIGTERM)
-    elector.expect("stopping")
-    elector.stop(why="the label is gone", budget=25.0)
+    guard, elector = _spoken_within_the_moment(guarded)
     elector.expect("gone")
     said = "workload stopping (the label is gone): SIGKILL in 25.00 s"
     assert said in guard.logged()  # what, why, and the time that is left
     elector.exit(0)
     assert guard.wait() == 0
+
+
+def _spoken_within_the_moment(
+    guarded: Callable[..., Guarded],
+) -> tuple[Guarded, ScriptedElector]:
+    """
+    Have an elector speak a tenth of a second after the signal at the latest.
+
+    On a busy machine the test itself may be later than that: with another guard again.
+    """
+    while True:
+        guard = guarded(TELL, config={"stop_courtesy": 0.1})
+        elector = guard.meet()
+        elector.start()
+        guard.await_said("ready")
+        asked = boot_time()
+        guard.send(signal.SIGTERM)
+        elector.expect("stopping")
+        elector.stop(why="the label is gone", budget=25.0)
+        if boot_time() < asked + 0.1:
+            return guard, elector
+        guard.finish(elector)

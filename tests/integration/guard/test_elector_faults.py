@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.candidate import wait_until
 from tests.helpers.scripted_elector import boot_time
-from tests.integration.guard.harness import SHORT, as_numeric_user
+from tests.integration.guard.harness import MILD, as_numeric_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ STUBBORN = ["sh", "-c", "trap 'echo told' TERM; echo up; while :; do sleep 0.02;
 def test_s9_without_an_extension_the_tree_is_told_then_killed_before_the_grant_ends(
     guarded: Callable[..., Guarded],
 ) -> None:
-    guard = guarded(STUBBORN, flags=SHORT)
+    guard = guarded(STUBBORN, flags=MILD)
     elector = guard.meet()
     grant = elector.start()
     guard.await_said("told")
@@ -96,9 +96,10 @@ def test_a_crashing_elector_is_started_again_later_and_later(
 def test_a_standby_whose_elector_never_says_anything_starts_nothing_and_stops(
     guarded: Callable[..., Guarded],
 ) -> None:
-    guard = guarded(["echo", "started"], flags=SHORT)
+    guard = guarded(["echo", "started"], flags=("--lease-duration", "8s"))
     elector = guard.meet()
-    elector.pause(1.0)
+    for _ in range(2):  # it lives, and says no more than that
+        elector.expect("ping")
     guard.send(signal.SIGTERM)
     elector.expect("stopping")
     elector.exit(0)
@@ -127,7 +128,7 @@ def test_an_elector_is_asked_for_a_sign_of_life_as_soon_as_it_is_started(
     """
     A standby's has nothing else to say, and one that never spoke counts as hung.
     """
-    guard = guarded(OBEDIENT, flags=SHORT)
+    guard = guarded(OBEDIENT, flags=("--lease-duration", "8s"))
     elector = guard.meet()
     for _ in range(4):
         elector.expect("ping", timeout=10)
@@ -141,7 +142,7 @@ def test_an_elector_is_asked_for_a_sign_of_life_as_soon_as_it_is_started(
 def test_a_hung_elector_is_replaced_while_the_workload_runs_on(
     guarded: Callable[..., Guarded],
 ) -> None:
-    flags = ("--lease-duration", "7s", "--request-timeout", "500ms")
+    flags = ("--lease-duration", "15s")
     guard = guarded(["sh", "-c", "echo up; exec sleep 1000"], flags=flags)
     hung = guard.lead()
     hung.answers = False
@@ -158,8 +159,7 @@ def test_a_hung_elector_is_replaced_while_the_workload_runs_on(
 def test_an_elector_that_closes_its_socket_and_lives_on_is_replaced(
     guarded: Callable[..., Guarded],
 ) -> None:
-    flags = ("--lease-duration", "7s", "--request-timeout", "500ms")
-    guard = guarded(OBEDIENT, flags=flags)
+    guard = guarded(OBEDIENT, flags=("--lease-duration", "15s"))
     deaf = guard.lead()
     deaf.hang_up()
     second = guard.meet()
@@ -175,7 +175,7 @@ def test_a_guard_for_which_no_process_is_left_waits_for_one(
     prefix = [*place.pop("prefix", []), "prlimit", "--nproc=1"]
     guard = guarded(["true"], prefix=prefix, **place)
     guard.await_logged("the elector cannot be started: ")
-    wait_until(lambda: guard.logged().count("cannot be started") == 3)
+    wait_until(lambda: guard.logged().count("cannot be started") >= 3)
     guard.send(signal.SIGTERM)
     assert guard.wait() == 0
 

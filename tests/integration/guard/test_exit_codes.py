@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.candidate import wait_until
 from tests.integration.guard.harness import LONG
 
 if TYPE_CHECKING:
@@ -104,7 +103,8 @@ def test_on_exit_restart_starts_it_again_under_the_same_grant(
     )
     elector = guard.lead()
     assert elector.expect("started")["token"] == 7
-    wait_until(lambda: guard.said() == "7\n7\n")
+    guard.await_logged("started again in 2 s")
+    assert guard.said() == "7\n7\n"
     guard.send(signal.SIGTERM)  # between two starts
     assert guard.finish(elector) == 3
     assert "started again in 1 s" in guard.logged()

@@ -17,7 +17,7 @@ import pytest
 
 from tests.helpers.candidate import wait_until
 from tests.helpers.scripted_elector import boot_time
-from tests.integration.guard.harness import SHORT, as_pid_1
+from tests.integration.guard.harness import MILD, SHORT, as_pid_1
 from tests.integration.guard.unreaped import LET_ME_BE_HELD, Unreaped
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ DELTA = 1.0
 
 
 def test_s9_a_frozen_elector(guarded: Callable[..., Guarded]) -> None:
-    guard = guarded(WRITE, flags=SHORT)
+    guard = guarded(WRITE, flags=MILD)
     elector, until = lead(guard)
     elector.answers = False
     os.kill(elector.pid, signal.SIGSTOP)
@@ -52,7 +52,7 @@ def test_s9_a_frozen_elector(guarded: Callable[..., Guarded]) -> None:
 def test_s9_electors_that_are_killed_one_after_the_other(
     guarded: Callable[..., Guarded],
 ) -> None:
-    guard = guarded(WRITE, flags=SHORT)
+    guard = guarded(WRITE, flags=MILD)
     elector, until = lead(guard)
     while "every process of it is reaped" not in guard.logged():
         elector.kill()
@@ -91,7 +91,7 @@ def test_s10_guard_elector_and_workload_frozen_at_once_never_come_back(
 def test_a_frozen_workload_is_gone_before_its_grant_ends(
     guarded: Callable[..., Guarded],
 ) -> None:
-    guard = guarded(WRITE, flags=SHORT)
+    guard = guarded(WRITE, flags=MILD)
     elector, until = lead(guard)
     os.kill(guard.await_survivor(), signal.SIGSTOP)
     assert elector.expect("gone")["now"] < until
@@ -125,9 +125,9 @@ def test_a_pid_1_frozen_with_all_its_processes_stops_within_delta_of_the_thaw(
     elector, until = lead(guard)
     elector.answers = False
     pids = (elector.pid, guard.await_survivor(), guard.pid)
-    frozen_at = boot_time()
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
+    frozen_at = boot_time()
     elector.pause(until - boot_time() + 0.2)
     thawed_at = boot_time()
     for pid in pids:
@@ -141,7 +141,7 @@ def test_a_starved_guard_keeps_its_deadlines(guarded: Callable[..., Guarded]) ->
     spin = [sys.executable, "-I", "-S", "-c", "while True: pass"]
     spinners = [subprocess.Popen(spin) for _ in range(2 * (os.cpu_count() or 1))]
     try:
-        guard = guarded(WRITE, flags=SHORT)
+        guard = guarded(WRITE, flags=MILD)
         elector, until = lead(guard)
         assert elector.expect("gone")["now"] < until
     finally:
@@ -194,7 +194,7 @@ def test_s5_pid_1_takes_down_its_namespace_with_what_cannot_be_killed(
 def test_what_is_frozen_on_standby_does_no_harm(
     guarded: Callable[..., Guarded], kind: str
 ) -> None:
-    guard = guarded(WRITE, flags=SHORT)
+    guard = guarded(WRITE, flags=("--lease-duration", "8s"))
     elector = guard.meet()
     pid = {"elector": elector.pid, "guard": guard.pid}[kind]
     os.kill(pid, signal.SIGSTOP)

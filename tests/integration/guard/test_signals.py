@@ -132,7 +132,8 @@ def test_s4_a_stop_is_told_to_workload_and_elector_and_the_whole_group_gets_it(
     child = (
         "(trap 'echo child told; exit' TERM; echo up; while :; do sleep 0.02; done)&"
     )
-    command = ["sh", "-c", f"{child} trap 'wait; exit 7' TERM; while :; do wait; done"]
+    # First its own trap: its child, which says that both are up, has not inherited it.
+    command = ["sh", "-c", f"trap 'wait; exit 7' TERM; {child} while :; do wait; done"]
     guard = guarded(command, prefix=PLACES[where])
     elector = guard.lead()
     guard.await_said("up")
@@ -194,11 +195,11 @@ def test_a_stop_while_no_elector_runs_ends_a_standby_at_once(
     guarded: Callable[..., Guarded],
 ) -> None:
     guard = guarded(["true"])
-    for _ in range(4):
+    for _ in range(6):
         guard.meet().kill()
     guard.await_logged("started again")
-    wait_until(lambda: guard.logged().count("started again") == 4)
-    guard.send(signal.SIGTERM)  # the next one would come in 0.8 s
+    wait_until(lambda: guard.logged().count("started again") == 6)
+    guard.send(signal.SIGTERM)  # the next one would come in 3.2 s
     assert guard.wait(timeout=5) == 0
 
 

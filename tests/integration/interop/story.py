@@ -37,9 +37,10 @@ from tests.helpers.tcp_proxy import TcpProxy
 if TYPE_CHECKING:
     from tests.helpers.lifeline import Lifeline
 
-__all__ = ["DURATION", "Seen", "Story"]
+__all__ = ["DURATION", "TOKEN", "Seen", "Story"]
 
 LEASE = "reports"
+TOKEN = "k8s-leader.io/fencing-token"
 DURATION = 4
 
 
@@ -76,6 +77,7 @@ class Story:
         self._api, self._lifeline = api, lifeline
         self._namespace = api.create_namespace("interop")
         self._journal = Journal(folder / "journal")
+        self._log = folder / "client-go.log"
         self.marks: dict[str, float] = {}
         self.told: list[str] = []
         self.led_before_the_end = True
@@ -139,8 +141,11 @@ class Story:
         wait_until(lambda: "the leader is go " in b.text())
         cut.black_hole()
         self._terms(2)
-        # By now its renewing is given up, and the release waits for its answer.
-        time.sleep(1.2)
+        token = str(self.tokens[1])
+        wait_until(lambda: token in self._published(), why="its token is published")
+        # Then client-go's renewing is over, and its release waits for an answer.
+        gives_up = "failed to renew lease"
+        wait_until(lambda: gives_up in self._log.read_text(), why="client-go gives up")
         cut.pass_through()
         self._terms(3)
         b.stop()
@@ -151,6 +156,10 @@ class Story:
         wait_until(
             lambda: len(self.tokens) >= count, why=f"{count} terms of ours began"
         )
+
+    def _published(self) -> list[str]:
+        found = [body["metadata"].get("annotations") for _, body in self._watch.bodies]
+        return [notes[TOKEN] for notes in found if notes and TOKEN in notes]
 
     def _stand_by(self, who: str, seconds: float) -> None:
         self.marks[f"{who}_stands_by"] = time.time()
@@ -171,7 +180,7 @@ class Story:
             renew_deadline=3,
             retry_period=1,
         )
-        return client_go_peer(campaign, lifeline=self._lifeline)
+        return client_go_peer(campaign, lifeline=self._lifeline, stderr=self._log)
 
     def _ours(self, name: str) -> Candidate:
         config = self._config(f"ours-{name}")

@@ -63,7 +63,9 @@ def ours_led(site: Site) -> list[str]:
     def metrics() -> list[str]:
         return ask(port, "/metrics").text.splitlines()
 
-    with site.candidate("ours", f"--http=127.0.0.1:{port}") as ours:
+    # Who stepped down stays away for two such periods: so long its metrics say 0.
+    flags = (f"--http=127.0.0.1:{port}", "--retry-period=2s")
+    with site.candidate("ours", *flags) as ours:
         wait_until(lambda: ours.leads(site.journal))
         wait_until(lambda: f'{STATUS}{{name="{NAME}"}} 1.0' in metrics())
         found = metrics()

@@ -26,7 +26,7 @@ def made_tree() -> tree.Tree:
 
 @pytest.fixture
 def sleeper() -> Iterator[int]:
-    with subprocess.Popen(["sleep", "1000"], env={"MARK": "me"}) as child:
+    with subprocess.Popen(["sleep", "1000"], env={}) as child:
         yield child.pid
         child.kill()
 

@@ -8,6 +8,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -119,9 +120,10 @@ def test_s5_init_is_the_guard_only_if_its_command_line_says_so(
 
 
 def test_processes_are_known_by_their_whole_environment() -> None:
-    ours = _orphan(MARK="me")
-    assert burial.marked(b"MARK=me") == [ours]
-    assert burial.marked(b"MARK=m") == []
+    mark = str(uuid.uuid4())  # the whole machine is looked through
+    ours = _orphan(MARK=mark)
+    assert burial.marked(f"MARK={mark}".encode()) == [ours]
+    assert burial.marked(f"MARK={mark[:-1]}".encode()) == []
     os.kill(ours, 9)
 
 
