@@ -10,6 +10,7 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -63,28 +64,40 @@ WRONG: dict[str, tuple[Made, str]] = {
 }
 
 
+def outcome(folder: Path, make: Made) -> tuple[int, str]:
+    """
+    Run with what is wrong, and return the exit status and what is said.
+    """
+    folder.mkdir()
+    argv = ("run", "--lease", *make(folder), "--", "touch", str(folder / "ran"))
+    done = subprocess.run(
+        command(folder, *argv),
+        env={**os.environ, "HOME": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    return done.returncode, done.stdout
+
+
 @pytest.mark.slow
 def test_what_the_elector_finds_wrong_is_one_message_and_nothing_is_run(
     tmp_path: Path,
 ) -> None:
-    started = {}
-    for name, (make, _) in WRONG.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        argv = ("run", "--lease", *make(folder), "--", "touch", str(folder / "ran"))
-        started[name] = subprocess.Popen(
-            command(folder, *argv),
-            env={**os.environ, "HOME": str(folder)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    said = {name: each.communicate(timeout=100)[0] for name, each in started.items()}
+    # Of all at once one may take so long to end that its guard takes it for hung.
+    with ThreadPoolExecutor(3) as few:
+        ended = {
+            name: few.submit(outcome, tmp_path / name, make)
+            for name, (make, _) in WRONG.items()
+        }
     for name, (_, wanted) in WRONG.items():
+        code, said = ended[name].result()
         # Without a cgroup the guard may come to say so before its elector has loaded.
-        lines = said[name].splitlines(keepends=True)
+        lines = said.splitlines(keepends=True)
         text = "".join(line for line in lines if " INFO " not in line)
-        assert started[name].returncode == 78, text
+        assert code == 78, text
         assert text.startswith("k8s-leader: error: "), text
         assert text.count("\n") == 1, text
         assert wanted in text

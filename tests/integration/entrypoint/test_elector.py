@@ -36,15 +36,16 @@ def test_a_standbys_elector_answers_from_the_first_question_on(tmp_path: Path) -
     ours.settimeout(60)
     argv = [*config["elector_argv"], str(fd), str(theirs.fileno())]
     with ours:
-        with theirs:
-            elector = subprocess.Popen(argv, pass_fds=[fd, theirs.fileno()])
-        os.close(fd)
+        # Before it starts: it is asked as soon as it looks.
         for message in (
             {"type": "hello", "identity": "me_1", "guard": 0},
             {"type": "ping"},
             {"type": "ping"},
         ):
             ours.send(json.dumps(message).encode())
+        with theirs:
+            elector = subprocess.Popen(argv, pass_fds=[fd, theirs.fileno()])
+        os.close(fd)
         heard = [json.loads(ours.recv(65536))["type"] for _ in range(2)]
         elector.kill()  # while its guard lives: it would bury what that left
         elector.wait()

@@ -19,12 +19,16 @@ from tests.helpers.cluster import LEASE_RULES
 from tests.helpers.peers import Campaign, client_go_peer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.helpers.cluster import ApiServer
     from tests.helpers.lifeline import Lifeline
 
 pytestmark = [pytest.mark.kube, pytest.mark.slow]
 
 NAME = "reports"
+LASTING = (*SHORT, "--lease-duration", "8s")
+"""On a busy machine a shorter lease is lost where none may be."""
 
 
 class Site:
@@ -38,13 +42,15 @@ class Site:
         token = api.service_account(self.namespace, "candidate", rules=LEASE_RULES)
         self.kubeconfig = api.kubeconfig(token, namespace=self.namespace)
 
-    def candidate(self, name: str, *, mode: str = "obedient") -> Candidate:
+    def candidate(
+        self, name: str, *, mode: str = "obedient", flags: Sequence[str] = SHORT
+    ) -> Candidate:
         return Candidate(
             NAME,
             self.journal,
             name=name,
             lifeline=self.lifeline,
-            flags=("--kubeconfig", str(self.kubeconfig), *SHORT),
+            flags=("--kubeconfig", str(self.kubeconfig), *flags),
             mode=mode,
         )
 
@@ -88,11 +94,11 @@ def test_two_candidates_hand_over_on_a_real_lease(site: Site) -> None:
 
 def test_s8_an_edit_of_labels_is_no_loss(site: Site) -> None:
     journal = site.journal
-    with site.candidate("a") as a:
+    with site.candidate("a", flags=LASTING) as a:
         wait_until(journal.tokens)
         site.edit(labels={"team": "x"})
         edited = boot_time()
-        wait_until(lambda: journal.entries()[-1].at > edited + 5)  # past the grant
+        wait_until(lambda: journal.entries()[-1].at > edited + 9)  # past the grant
         a.stop()
     assert len(journal.tokens()) == 1
     labels = site.lease()["metadata"]["labels"]  # type: ignore[index]  # plain JSON
@@ -154,11 +160,12 @@ def test_s2_no_workload_outlives_its_grant_when_the_api_server_hangs(
     own_api_server: ApiServer, journal: Journal, lifeline: Lifeline
 ) -> None:
     site = Site(own_api_server, journal, lifeline)
-    with site.candidate("a", mode="stubborn"), site.candidate("b"):
+    with site.candidate("a", mode="stubborn") as a, site.candidate("b") as b:
         wait_until(journal.tokens)
         own_api_server.freeze()
         frozen = boot_time()
-        wait_until(lambda: boot_time() > journal.entries()[-1].at + 1.0)
+        led = a if a.leads(journal) else b
+        wait_until(lambda: "workload gone" in led.text())
         assert journal.entries()[-1].at < frozen + 4.0 - 0.5
         own_api_server.thaw()
         wait_until(lambda: len(journal.tokens()) >= 2)
@@ -199,11 +206,13 @@ def test_client_go_and_ours_take_turns_on_one_lease(site: Site) -> None:
             assert led.boot > journal.entries()[-1].at
             with site.candidate("b") as b:
                 wait_until(lambda: "the leader is client-go" in b.text())
+                told = boot_time()
                 go.terminate()
                 go.wait()
-                stopped = go.wait_for("stopped_leading")
+                go.wait_for("stopped_leading")
                 wait_until(lambda: len(journal.tokens()) == 2)
                 b.stop()
     start = next(e.at for e in journal.entries() if e.token == journal.tokens()[1])
-    assert start >= stopped.boot - 0.05  # it releases before it says so
+    # Not by when it says that it stopped: it has released before.
+    assert start > told
     assert site.lease()["spec"]["leaseTransitions"] == 2  # type: ignore[index]  # JSON

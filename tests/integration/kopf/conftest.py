@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PROGRAM = Path(__file__).with_name("program.py")
 GROUP = "test.k8s-leader.io"
-_HANDLED = "kopf.zalando.org/last-handled-configuration"  # written after the handlers
+HANDLED = "kopf.zalando.org/last-handled-configuration"  # written after the handlers
 _ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -85,6 +85,14 @@ class Operator:
                 cwd=PROGRAM.parents[3],
             )
         site.lifeline.add(self.process.pid)
+
+    def handles(self, number: int) -> bool:
+        """
+        Tell whether it has a handler for a signal.
+        """
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = next(x for x in status.splitlines() if x.startswith("SigCgt:"))
+        return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -147,7 +155,7 @@ class OperatorSite:
         """
         path = f"{self.reports}/{name}"
         wait_until(
-            lambda: _HANDLED in self._annotations(path),
+            lambda: HANDLED in self._annotations(path),
             timeout=60,
             why=f"{name} is handled; {self._logs()}",
         )
@@ -157,10 +165,15 @@ class OperatorSite:
         return metadata.get("annotations") or {}
 
     def edit_lease(self, **spec: object) -> None:
-        body: Any = self.api.lease(self.namespace, "operator")
-        body["spec"].update(spec)
-        path = self.api.lease_path(self.namespace, "operator")
-        self.api.request("PUT", path, body)
+        """
+        Change the Lease as it is now: a renewal in between is no conflict.
+        """
+        self.api.request(
+            "PATCH",
+            self.api.lease_path(self.namespace, "operator"),
+            {"spec": spec},
+            content_type="application/merge-patch+json",
+        )
 
     def deeds(self, name: str = "", event: str = "") -> list[Deed]:
         if not self.journal.exists():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.candidate import wait_until
+from tests.integration.kopf.conftest import HANDLED
 
 if TYPE_CHECKING:
     from tests.helpers.cluster import ApiServer
@@ -33,6 +34,10 @@ def test_one_replica_greets_and_after_sigterm_the_other(
         path = f"/api/v1/namespaces/{namespace}/configmaps"
         api_server.request("POST", path, {"metadata": metadata})
 
+    def annotations(name: str) -> dict[str, str]:
+        path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+        return api_server.request("GET", path)["metadata"].get("annotations") or {}
+
     environ = {**os.environ, "KUBECONFIG": str(api_server.admin_kubeconfig)}
     logs = [tmp_path / "a.log", tmp_path / "b.log"]
     with ExitStack() as stack:
@@ -48,6 +53,8 @@ def test_one_replica_greets_and_after_sigterm_the_other(
             if log is logs[0]:
                 make("one")
             wait_until(lambda log=log, sign=sign: sign in log.read_text(), timeout=60)  # type: ignore[misc]
+        # Before kopf has recorded it, whoever leads next greets once more.
+        wait_until(lambda: HANDLED in annotations("one"), timeout=60)
         replicas[0].send_signal(signal.SIGTERM)
         assert replicas[0].wait(30) == 0
         make("two")

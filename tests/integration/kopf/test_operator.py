@@ -156,6 +156,8 @@ def test_sigterm_on_standby_ends_it_and_leaves_the_leader_alone(
     for way in WAYS:
         b = site.operator(f"b-{way}", way=way)
         wait_until(lambda b=b: "the leader is" in b.log.read_text())  # type: ignore[misc]
+        # The election is a thread: it may say that before SIGTERM is handled.
+        wait_until(lambda b=b: b.handles(signal.SIGTERM))  # type: ignore[misc]
         assert b.stop() == 0
         assert not site.deeds(f"b-{way}")
     assert a.stop() == 0

@@ -183,13 +183,14 @@ async def test_a_write_may_land_though_its_answer_is_lost(
         await leases.replace("default", lease, timeout=T)
 
 
+@pytest.mark.slow
 async def test_a_hanging_call_ends_at_its_deadline(
     fake: FakeKube, leases: LeaseApi
 ) -> None:
     fake.hang("get")
     started = time.monotonic()
-    with pytest.raises(LeaseUnavailableError, match=r"no answer in 0\.2 s"):
-        await leases.get("default", "a", timeout=0.2)
+    with pytest.raises(LeaseUnavailableError, match=r"no answer in 2 s"):
+        await leases.get("default", "a", timeout=2.0)
     assert time.monotonic() - started < 5
     fake.release()
     assert await read(leases)

@@ -346,7 +346,12 @@ async def test_leaving_before_the_term_was_entered_releases(lease: str) -> None:
     assert process_lease(lease.removeprefix("memory:")).holder == ""
 
 
-async def test_users_observers_are_told(lease: str) -> None:
+async def test_users_observers_are_told(
+    lease: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine the last notice may come later than a second.
+    monkeypatch.setattr("k8s_leader.app.campaign._OBSERVER_PATIENCE", 30.0)
+
     class Notes:
         def __init__(self) -> None:
             self.states: list[str] = []
@@ -388,7 +393,7 @@ async def test_an_observer_that_hangs_costs_no_renewal_and_is_left_behind(
                     loop.call_soon_threadsafe(self.enough.set)
 
     renewals = Renewals()
-    quick: Any = {"lease_duration": 4.0, "safety_margin": 0.5, "renew_every": 0.05}
+    quick: Any = {"lease_duration": 10.0, "renew_every": 0.05}
     try:
         async with k8s_leader.campaign(
             lease=lease, observers=[Hanging(), renewals], **quick
@@ -466,11 +471,13 @@ async def test_two_candidates_share_a_runtimes_thread(tmp_path: Path) -> None:
         before = threading.active_count()
         for number in (1, 2):
             lease = f"sqlite:{path}{number}.db"
+            others = set(threading.enumerate())  # of tests before
             async with k8s_leader.campaign(lease=lease, runtime=runtime) as candidate:
                 async for term in candidate.terms():
                     async with term:
-                        threads = {thread.name for thread in threading.enumerate()}
-                        assert "k8s-leader-election" not in threads
+                        threads = set(threading.enumerate()) - others
+                        names = {thread.name for thread in threads}
+                        assert "k8s-leader-election" not in names
                     break
         assert before >= 1
 

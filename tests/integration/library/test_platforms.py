@@ -71,6 +71,7 @@ _BLOCK = """
 import k8s_leader
 async def serve(term):
     print("leads", flush=True)
+    leads.set()
     time.sleep(60)
 k8s_leader.run(serve, lease=sys.argv[1], lease_duration=3.0, safety_margin=0.4)
 """
@@ -117,8 +118,9 @@ def test_s10_a_workload_that_outstays_a_loss_is_ended_by_the_weaker_line(
     path = tmp_path / "lease.db"
     steal = f"""
 import sqlite3, threading
+leads = threading.Event()
 def hold():
-    time.sleep(2)
+    leads.wait()
     holding = sqlite3.connect({str(path)!r}, isolation_level=None)
     holding.execute("BEGIN EXCLUSIVE")
     time.sleep(60)

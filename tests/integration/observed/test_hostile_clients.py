@@ -57,7 +57,7 @@ def test_renewals_are_in_time_whatever_clients_do(
         thread.start()
     begun = boot_time()
     threads[0].join()  # 10,000 connections were made
-    wait_until(lambda: boot_time() > begun + 4.0, why="more than a lease is over")
+    wait_until(lambda: boot_time() > begun + 8.0, why="more than a lease is over")
     over.set()
     for thread in threads:
         thread.join()
@@ -72,7 +72,7 @@ def test_renewals_are_in_time_whatever_clients_do(
 
 def _margins(port: int) -> tuple[float, float]:
     """
-    Return how many renewals left less than 2 s of the grant, and how many there were.
+    Return how many renewals left less than 6 s of the grant, and how many there were.
     """
     text = ask(port, "/metrics").text
     samples = {
@@ -81,7 +81,7 @@ def _margins(port: int) -> tuple[float, float]:
         for sample in family.samples
         if sample.name == "k8s_leader_lease_margin_seconds_bucket"
     }
-    return samples["2.0"], samples["+Inf"]
+    return samples["6.0"], samples["+Inf"]
 
 
 def _repeated(once: Callable[[int], None]) -> Callable[[int, threading.Event], None]:

@@ -15,6 +15,7 @@ import pytest
 from k8s_leader.guard.descent import state
 from tests.helpers.candidate import wait_until
 from tests.helpers.http import ask
+from tests.integration.observed.conftest import LASTING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,11 +41,13 @@ def test_the_status_says_as_the_log_what_ends_the_tree_of_a_killed_guard(
     assert tie == ("best effort" if "best effort" in leader.text() else "cgroup")
 
 
+@pytest.mark.parametrize("timings", [(*LASTING, "--lease-duration", "30s")])
 def test_a_hung_elector_answers_nobody_and_leads_no_more(
     leader: Candidate, port: int
 ) -> None:
     elector = leader.elector
     assert elector is not None
+    # The guard's patience is a third of the lease: it has to outlast the question.
     os.kill(elector, signal.SIGSTOP)
     wait_until(lambda: state(elector) == "T", why="it is stopped")
     with pytest.raises(OSError, match="timed out"):

@@ -147,9 +147,15 @@ def _settled(story: Story, seen: Prometheus, *, candidates: int) -> None:
         return _candidates(seen), _number(seen.ask(LEADERS)), seen.firing()
 
     wanted = (candidates, 1, set[str]())
+    last: list[object] = [None]  # not asked again: then it may be another
+
+    def settled() -> bool:
+        last.append(found())
+        return last[-1] == wanted
+
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: found() == wanted, timeout=90.0)
-    assert found() == wanted, story.told(seen)
+        wait_until(settled, timeout=90.0)
+    assert last[-1] == wanted, story.told(seen)
 
 
 def _step_down(story: Story) -> None:
@@ -172,18 +178,18 @@ def _stop_gracefully(story: Story, seen: Prometheus) -> None:
     before = time.time()
     story.leader().stop()
     _settled(story, seen, candidates=2)
-    fired = seen.range('ALERTS{alertstate="firing"}', start=before, end=time.time())
-    alerts = {series["metric"]["alertname"] for series in fired}
-    assert "K8sLeaderNoLeader" not in alerts  # a hand-over is no gap
+    # A hand-over is no gap.
+    assert "K8sLeaderNoLeader" not in _fired(seen, before)
 
 
 def _kill(story: Story, seen: Prometheus) -> None:
     leader = story.leader()
     story.act("killed")
+    begun = time.time()
     leader.send(signal.SIGKILL)
-    wait_until(lambda: "K8sLeaderNoLeader" in seen.firing(), why="nobody leads")
+    wait_until(lambda: "K8sLeaderNoLeader" in _fired(seen, begun), why="nobody leads")
     wait_until(lambda: "K8sLeaderNoLeader" not in seen.firing(), why="somebody leads")
-    assert _number(seen.ask(LEADERS)) == 1
+    wait_until(lambda: _number(seen.ask(LEADERS)) == 1, why="it is one")
     wait_until(lambda: "K8sLeaderNoStandby" in seen.firing(), why="one is alone")
     story.act("others started")
     for name, one in story.running.copy().items():
@@ -197,9 +203,10 @@ def _freeze(story: Story, seen: Prometheus) -> None:
     elector = leader.elector
     assert elector is not None
     story.act("frozen")
+    begun = time.time()
     os.kill(elector, signal.SIGSTOP)
     leader.send(signal.SIGSTOP)
-    wait_until(lambda: "K8sLeaderNoLeader" in seen.firing(), why="nobody answers")
+    wait_until(lambda: "K8sLeaderNoLeader" in _fired(seen, begun), why="nobody answers")
     wait_until(lambda: "K8sLeaderNoLeader" not in seen.firing(), why="another leads")
     wait_until(lambda: not leader.leads(story.site.journal), why="its workload runs")
     # The end of the frozen guard may wake the elector for a last scrape.
@@ -207,6 +214,14 @@ def _freeze(story: Story, seen: Prometheus) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(elector, signal.SIGCONT)
     wait_until(lambda: not state(elector), why="it buried the guard")
+
+
+def _fired(seen: Prometheus, since: float) -> set[str]:
+    """
+    Return the names of the alerts that fired since then, some for a moment only.
+    """
+    found = seen.range('ALERTS{alertstate="firing"}', start=since, end=time.time())
+    return {series["metric"]["alertname"] for series in found}
 
 
 def _candidates(seen: Prometheus) -> float | None:

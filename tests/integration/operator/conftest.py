@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.candidate import Journal
+from tests.helpers.candidate import Journal, wait_until
 from tests.helpers.cluster import ApiServer
+from tests.helpers.http import ask
 from tests.helpers.lifeline import Lifeline
 from tests.helpers.operator import RIGHTS, SLICE_RIGHTS, Operator
 from tests.helpers.site import Site
@@ -33,6 +34,13 @@ def port() -> int:
         return int(free.getsockname()[1])
 
 
+def _serves(port: int) -> bool:
+    try:
+        return ask(port, "/metrics").status == 200
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def operator(site: Site, tmp_path: Path, port: int) -> Iterator[Operator]:
     rights = [*RIGHTS, *SLICE_RIGHTS]
@@ -44,6 +52,8 @@ def operator(site: Site, tmp_path: Path, port: int) -> Iterator[Operator]:
         log=tmp_path / "operator.log",
         lifeline=site.lifeline,
     )
+    # To start takes long on a busy machine; what it does then is waited for alone.
+    wait_until(lambda: _serves(port), timeout=90, why="the operator has started")
     yield running
     assert running.stop() == 0
     for sign in ("Traceback", "failed"):

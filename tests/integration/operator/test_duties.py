@@ -19,7 +19,13 @@ pytestmark = [pytest.mark.kube, pytest.mark.slow]
 CREATED = ("--lease-create=false",)
 
 
-def make_lease(site: Site, name: str = NAME, **annotations: str) -> str:
+def make_lease(
+    site: Site,
+    name: str = NAME,
+    *,
+    spec: dict[str, Any] | None = None,
+    **annotations: str,
+) -> str:
     """
     Make a managed Lease as a chart does, and return its path.
     """
@@ -30,7 +36,8 @@ def make_lease(site: Site, name: str = NAME, **annotations: str) -> str:
         "annotations": {f"k8s-leader.io/{n}": text for n, text in annotations.items()},
     }
     body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-    site.api.request("POST", path.rpartition("/")[0], {**body, "metadata": metadata})
+    made = {**body, "metadata": metadata, "spec": spec or {}}
+    site.api.request("POST", path.rpartition("/")[0], made)
     return path
 
 
@@ -107,8 +114,8 @@ def test_a_lease_that_asks_for_nothing_stays_deleted(
 def test_a_leader_that_keeps_changing_is_an_event_on_the_lease(
     site: Site, operator: Operator
 ) -> None:
-    path = make_lease(site)
-    patch(site, path, {"spec": {"holderIdentity": "a", "leaseTransitions": 3}})
+    # Made with its record: an operator that lists in between counts from none.
+    path = make_lease(site, spec={"holderIdentity": "a", "leaseTransitions": 3})
     wait_until(lambda: "candidates" in site.notes(), why="the operator saw it")
     patch(site, path, {"spec": {"holderIdentity": "b", "leaseTransitions": 8}})
     uid = site.lease()["metadata"]["uid"]
