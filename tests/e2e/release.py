@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tests.cluster.kind.cluster import SHARED, KindCluster
 from tests.e2e.terms import Term, boottime, check, read_terms
 from tests.helpers.helm import CHART, Helm, merged
+from tests.helpers.site import COST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,6 +222,19 @@ class Release:
         words = ("--namespace", self.namespace, "lease", self.lease)
         spec: dict[str, Any] = self.cluster.get(*words).get("spec", {})
         return spec
+
+    def await_cost(self, pod: str) -> None:
+        """
+        Wait until a leader's Pod says that it is to be deleted last.
+
+        The workload runs first: an upgrade in that very moment may move it twice.
+        """
+        eventually(lambda: COST in self._annotations(pod), what=f"the cost of {pod}")
+
+    def _annotations(self, pod: str) -> dict[str, str]:
+        found = self.cluster.get("pod", pod, "--namespace", self.namespace)
+        annotations: dict[str, str] = found["metadata"].get("annotations") or {}
+        return annotations
 
     def await_renewal(self) -> None:
         """

@@ -137,6 +137,7 @@ def test_a_rollback_moves_the_leadership_once(
     # Helm may be done while the old leader is only marked for deletion.
     eventually(lambda: release.await_leader().pod not in first, what="the new version")
     before = release.await_leader()
+    release.await_cost(before.pod)
     moved = len(release.terms())
     old = {pod["metadata"]["name"] for pod in release.pods()}
     release.helm("rollback", "1", "--wait", "--timeout", "120s")
