@@ -121,7 +121,8 @@ class Workload:
         Begin a term.
 
         Raises:
-            Refusal: something of an earlier start lives, or the grant is not valid.
+            Refusal: something of an earlier start lives, or the grant is not valid, or
+                it was asked for before the machine seems to have moved (S1).
         """
         on_standby = self._run is not None and self._run is not self.term
         if self.term is not None or not (on_standby or self._tree.is_empty()):
