@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LEASE", "Measured", "Term", "boottime", "check", "read_terms"]
+__all__ = ["LEASE", "Measured", "Term", "boottime", "check", "gaps", "read_terms"]
 
 Measured = Callable[[str, float], None]
 """Keeps a figure, in seconds, for the end of the run."""
@@ -64,3 +64,10 @@ def check(terms: list[Term]) -> list[Term]:
         assert before.last < after.first, f"two ran at once: {before} {after}"
         assert before.token < after.token, f"the token did not grow: {before} {after}"
     return terms
+
+
+def gaps(terms: list[Term]) -> list[float]:
+    """
+    Return for how long nobody ran, between each run and the next one.
+    """
+    return [after.first - before.last for before, after in itertools.pairwise(terms)]

@@ -13,7 +13,7 @@ import pytest
 from tests.cluster.kind.cluster import SHARED, KindCluster
 from tests.cluster.kind.shell import CommandError, run
 from tests.e2e.release import Release, eventually
-from tests.e2e.terms import Measured
+from tests.e2e.terms import Measured, gaps
 from tests.helpers.helm import HelmError
 
 
@@ -31,9 +31,10 @@ def test_a_drained_node_hands_over_at_once(
     finally:
         cluster.kubectl("uncordon", node)
     assert after.pod != before.pod
-    gap = after.first - release.terms()[0].last
-    assert gap < 3
-    measured("node drained: workload's end to the next one's start", gap)
+    # Both replicas may have been on that node: then the leadership moved twice.
+    longest = max(gaps(release.terms()))
+    assert longest < 3
+    measured("node drained: workload's end to the next one's start", longest)
 
 
 def test_evictions_take_one_pod_at_a_time(release: Release) -> None:
