@@ -364,12 +364,37 @@ def test_the_network_policy_lets_through_what_is_needed_and_nothing_else(
 def test_replicas_prefer_other_nodes_and_zones_within_one_version(
     helm4: Helm,
 ) -> None:
+    """
+    Not by two constraints: nodes without a zone would be ignored for both of them.
+    """
     objects = helm4.template()
-    spread = pod_of(objects)["topologySpreadConstraints"]
-    keys = [one["topologyKey"] for one in spread]
-    assert keys == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    pod = pod_of(objects)
     selector = only(objects, "Deployment")["spec"]["selector"]
-    for one in spread:
-        assert one["whenUnsatisfiable"] == "ScheduleAnyway"
-        assert one["matchLabelKeys"] == ["pod-template-hash"]
-        assert one["labelSelector"] == selector
+    (nodes,) = pod["topologySpreadConstraints"]
+    assert nodes["topologyKey"] == "kubernetes.io/hostname"
+    assert nodes["whenUnsatisfiable"] == "ScheduleAnyway"
+    assert nodes["matchLabelKeys"] == ["pod-template-hash"]
+    assert nodes["labelSelector"] == selector
+    apart = pod["affinity"]["podAntiAffinity"]
+    (zones,) = apart["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert zones["podAffinityTerm"] == {
+        "topologyKey": "topology.kubernetes.io/zone",
+        "labelSelector": selector,
+    }
+
+
+def test_placement_is_left_to_who_names_an_affinity_or_constraints(
+    helm4: Helm,
+) -> None:
+    affinity: dict[str, Any] = {"nodeAffinity": {}}
+    pod = pod_of(helm4.template(merged(MINIMAL, {"affinity": affinity})))
+    assert pod["affinity"] == affinity
+    assert [one["maxSkew"] for one in pod["topologySpreadConstraints"]] == [1]
+    own = [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}]
+    pod = pod_of(helm4.template(merged(MINIMAL, {"topologySpreadConstraints": own})))
+    assert pod["topologySpreadConstraints"] == own
+    assert "affinity" not in pod
+    pod = pod_of(
+        helm4.template(merged(MINIMAL, {"topologySpread": {"enabled": False}}))
+    )
+    assert not {"affinity", "topologySpreadConstraints"} & pod.keys()

@@ -37,6 +37,26 @@ def test_a_drained_node_hands_over_at_once(
     measured("node drained: workload's end to the next one's start", longest)
 
 
+@pytest.mark.alone
+def test_replicas_stand_on_different_nodes_that_have_no_zone(
+    release: Release, cluster: KindCluster
+) -> None:
+    eventually(lambda: not taints(cluster), what="nodes that are lost to nobody")
+    release.install()
+    names = [pod["metadata"]["name"] for pod in release.pods()]
+    nodes = {where(release, name)["spec"]["nodeName"] for name in names}
+    assert len(nodes) == len(names) == 2
+
+
+def taints(cluster: KindCluster) -> list[str]:
+    """
+    Return what keeps Pods away from nodes, but from those of the control plane.
+    """
+    nodes = cluster.get("nodes")["items"]
+    keys = [one["key"] for node in nodes for one in node["spec"].get("taints", [])]
+    return [key for key in keys if not key.endswith("control-plane")]
+
+
 def test_evictions_take_one_pod_at_a_time(release: Release) -> None:
     release.install()
     before = release.await_leader()

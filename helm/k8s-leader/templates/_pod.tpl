@@ -104,25 +104,35 @@ volumes:
 {{- end }}
 {{- end -}}
 
+{{- /* Zones are no second constraint: where nodes have no zone, both would count for nothing. */ -}}
 {{- define "k8s-leader.placement" -}}
+{{- $spreads := and .Values.topologySpread.enabled (not .Values.topologySpreadConstraints) -}}
 {{- if .Values.topologySpreadConstraints }}
 topologySpreadConstraints:
   {{- tpl (toYaml .Values.topologySpreadConstraints) . | nindent 2 }}
-{{- else if .Values.topologySpread.enabled }}
+{{- else if $spreads }}
 topologySpreadConstraints:
-  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
-    topologyKey: {{ . }}
+    topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
-        {{- include "k8s-leader.selector" $ | nindent 8 }}
+        {{- include "k8s-leader.selector" . | nindent 8 }}
     matchLabelKeys: [pod-template-hash]
-  {{- end }}
 {{- end }}
-{{- with .Values.affinity }}
+{{- if .Values.affinity }}
 affinity:
-  {{- tpl (toYaml .) $ | nindent 2 }}
+  {{- tpl (toYaml .Values.affinity) . | nindent 2 }}
+{{- else if $spreads }}
+affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: topology.kubernetes.io/zone
+          labelSelector:
+            matchLabels:
+              {{- include "k8s-leader.selector" . | nindent 14 }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
