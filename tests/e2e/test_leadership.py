@@ -19,7 +19,6 @@ from tests.e2e.terms import LEASE, Measured, Term, boottime, gaps
 FIRST_CHART = Path(__file__).parent / "k8s-leader-0.1.0-alpha.1.tgz"
 # For moves that wait for no lease: a busy machine shall not add one of its own.
 PATIENT = {"timing": {"profile": "default"}}
-MERGE = "application/merge-patch+json"
 
 
 def stays(release: Release, *, seconds: float) -> None:
@@ -97,7 +96,7 @@ def test_a_lease_blanked_by_hand_stops_the_leader_at_once(
     patch = {"spec": {"holderIdentity": None}}
     release.await_renewal()
     blanked = boottime()
-    administrator.request("PATCH", path, patch, content_type=MERGE)
+    administrator.patch(path, patch)
     after = release.await_leader(after=before)
     stopped = release.terms()[0].last
     assert stopped - blanked < 2

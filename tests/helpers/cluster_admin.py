@@ -99,6 +99,20 @@ class AdminClient:
                 ) from None
         return dict(json.loads(text)) if text.startswith("{") else {"text": text}
 
+    def patch(
+        self, path: str, body: Mapping[str, Any], *, timeout: float = 30.0
+    ) -> dict[str, Any]:
+        """
+        Change what the body names, as it is now (a merge patch); return the object.
+        """
+        return self.request(
+            "PATCH",
+            path,
+            body,
+            timeout=timeout,
+            content_type="application/merge-patch+json",
+        )
+
     def lease_path(self, namespace: str, name: str = "") -> str:
         """
         Return the path of a Lease, or of the collection without a name.
@@ -128,13 +142,8 @@ class AdminClient:
         """
         Add annotations to a Lease, as ``kubectl annotate`` does.
         """
-        self.request(
-            "PATCH",
-            self.lease_path(namespace, name),
-            {"metadata": {"annotations": annotations}},
-            timeout=timeout,
-            content_type="application/merge-patch+json",
-        )
+        body = {"metadata": {"annotations": annotations}}
+        self.patch(self.lease_path(namespace, name), body, timeout=timeout)
 
     def create_namespace(
         self, prefix: str = "test", *, labels: Mapping[str, str] | None = None

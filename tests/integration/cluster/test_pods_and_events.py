@@ -25,16 +25,13 @@ from k8s_leader.kube import KubeClient, KubeSettings
 from k8s_leader.kube.pods import PodApi, PodRef
 from k8s_leader.observers.cluster.candidates import candidates
 from k8s_leader.observers.cluster.names import Role
-from tests.helpers.candidate import Journal, boot_time, wait_until
+from tests.helpers.candidate import LASTING, Journal, boot_time, wait_until
 from tests.helpers.cluster import ApiServer
 from tests.helpers.http import ask, free_port
 from tests.helpers.lifeline import Lifeline
 from tests.helpers.site import COST, LIST_PODS, NAME, PATCH_PODS, ROLE, Site
 
 pytestmark = [pytest.mark.kube, pytest.mark.slow]
-
-LASTING = ("--lease-duration", "8s", "--renew-every", "800ms")
-"""On a busy machine a shorter lease is lost where none may be."""
 
 
 @pytest.fixture
@@ -212,7 +209,7 @@ def test_writes_that_hang_delay_neither_renewals_nor_the_stop(
         _hanging_webhook(black_hole),
     )
     wait_until(lambda: _hangs(site))
-    with site.candidate("a", *LASTING, uid=uid) as a:
+    with site.candidate("a", *LASTING, "--renew-every=800ms", uid=uid) as a:
         wait_until(journal.tokens)
         gaps, last, version = [], boot_time(), ""
         began = last

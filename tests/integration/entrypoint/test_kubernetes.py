@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.candidate import (
+    LASTING,
     SHORT,
     Candidate,
     Journal,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kube, pytest.mark.slow]
 
 NAME = "reports"
-LASTING = (*SHORT, "--lease-duration", "8s")
-"""On a busy machine a shorter lease is lost where none may be."""
 
 
 class Site:

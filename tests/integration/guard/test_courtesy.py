@@ -37,12 +37,7 @@ TELL = [sys.executable, "-I", "-S", "-c", TELLER]
 def test_a_silent_elector_is_waited_for_at_most_a_tenth_of_a_second(
     guarded: Callable[..., Guarded], courtesy: float, least: float
 ) -> None:
-    guard = guarded(TELL, config={"stop_courtesy": courtesy})
-    elector = guard.meet()
-    elector.start()
-    guard.await_said("ready")
-    asked = boot_time()
-    guard.send(signal.SIGTERM)
+    guard, elector, asked = _asked_to_stop(guarded, courtesy)
     elector.expect("gone")
     told = float(guard.said().split()[-1])
     assert least <= told - asked < least + 2.0
@@ -70,14 +65,24 @@ def _spoken_within_the_moment(
     On a busy machine the test itself may be later than that: with another guard again.
     """
     while True:
-        guard = guarded(TELL, config={"stop_courtesy": 0.1})
-        elector = guard.meet()
-        elector.start()
-        guard.await_said("ready")
-        asked = boot_time()
-        guard.send(signal.SIGTERM)
+        guard, elector, asked = _asked_to_stop(guarded, 0.1)
         elector.expect("stopping")
         elector.stop(why="the label is gone", budget=25.0)
         if boot_time() < asked + 0.1:
             return guard, elector
         guard.finish(elector)
+
+
+def _asked_to_stop(
+    guarded: Callable[..., Guarded], courtesy: float
+) -> tuple[Guarded, ScriptedElector, float]:
+    """
+    Send a guard SIGTERM whose workload runs; return when, too.
+    """
+    guard = guarded(TELL, config={"stop_courtesy": courtesy})
+    elector = guard.meet()
+    elector.start()
+    guard.await_said("ready")
+    asked = boot_time()
+    guard.send(signal.SIGTERM)
+    return guard, elector, asked

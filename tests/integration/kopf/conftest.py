@@ -168,12 +168,8 @@ class OperatorSite:
         """
         Change the Lease as it is now: a renewal in between is no conflict.
         """
-        self.api.request(
-            "PATCH",
-            self.api.lease_path(self.namespace, "operator"),
-            {"spec": spec},
-            content_type="application/merge-patch+json",
-        )
+        path = self.api.lease_path(self.namespace, "operator")
+        self.api.patch(path, {"spec": spec})
 
     def deeds(self, name: str = "", event: str = "") -> list[Deed]:
         if not self.journal.exists():

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.candidate import Candidate, Journal, wait_until
+from tests.helpers.candidate import LASTING, Candidate, Journal, wait_until
 from tests.helpers.http import ask, free_port
 
 if TYPE_CHECKING:
@@ -22,14 +22,6 @@ def journal(tmp_path: Path) -> Journal:
 @pytest.fixture
 def port() -> int:
     return free_port()
-
-
-LASTING = (
-    *("--lease-duration", "8s"),
-    *("--safety-margin", "0.5s"),
-    *("--stop-timeout", "2s"),
-)
-"""On a busy machine a shorter lease is lost where none may be."""
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from k8s_leader.guard.descent import state
-from tests.helpers.candidate import wait_until
+from tests.helpers.candidate import LASTING, wait_until
 from tests.helpers.http import ask
-from tests.integration.observed.conftest import LASTING
 
 if TYPE_CHECKING:
     from pathlib import Path

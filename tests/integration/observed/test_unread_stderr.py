@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.candidate import Candidate, Journal, boot_time, wait_until
-from tests.integration.observed.conftest import LASTING
+from tests.helpers.candidate import LASTING, Candidate, Journal, boot_time, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
