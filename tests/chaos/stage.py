@@ -212,8 +212,7 @@ class Stage:
         """
         path = self.api.lease_path(self.namespace, LEASE)
         patch = {"spec": spec} if spec else {"metadata": {"labels": {"at": _stamp()}}}
-        kind = "application/merge-patch+json"
-        self.api.request("PATCH", path, patch, content_type=kind, timeout=5)
+        self.api.patch(path, patch, timeout=5)
         return True
 
     def close(self) -> None:

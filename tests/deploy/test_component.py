@@ -235,9 +235,7 @@ def test_a_strategy_that_was_defaulted_is_never_changed_silently(
         apply(api_server, gated)
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/reports"
     recreate = {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}}
-    api_server.request(
-        "PATCH", path, recreate, content_type="application/merge-patch+json"
-    )
+    api_server.patch(path, recreate)
     apply(api_server, gated)
 
 

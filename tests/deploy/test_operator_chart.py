@@ -127,11 +127,8 @@ def test_a_real_api_server_takes_every_object_and_the_restricted_level_the_pod(
 ) -> None:
     namespace = api_server.create_namespace()
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    api_server.request(
-        "PATCH",
-        f"/api/v1/namespaces/{namespace}",
-        {"metadata": {"labels": labels}},
-        content_type="application/merge-patch+json",
+    api_server.patch(
+        f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": labels}}
     )
     objects = rendered(helm4, {}, "--namespace", namespace)
     named = rendered(helm4, {"namespaces": [namespace]}, "--namespace", namespace)

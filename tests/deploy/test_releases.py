@@ -21,7 +21,6 @@ from tests.helpers.objects import apply, create_service_account, objects_of
 pytestmark = [pytest.mark.helm, pytest.mark.kube]
 
 NAME = "demo-k8s-leader"
-MERGE = "application/merge-patch+json"
 
 Release = Callable[..., str]
 
@@ -225,7 +224,7 @@ def test_an_ungated_deployment_is_adopted_only_with_all_its_pods_replaced(
     release("install")
     path = deployment_path(namespace)
     ungated = {"metadata": {"annotations": {"k8s-leader.io/lease": None}}}
-    api_server.request("PATCH", path, ungated, content_type=MERGE)
+    api_server.patch(path, ungated)
     with pytest.raises(HelmError, match="lease.changeFrom=ungated"):
         release("upgrade", image={"tag": "2"})
     # The Deployment's controller scales the old Pods first, and then replaces them.

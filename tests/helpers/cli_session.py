@@ -143,12 +143,7 @@ def _enter(site: Site, name: str, stack: contextlib.ExitStack) -> Candidate:
         site.pod_spec["nodeName"] = f"node-{PODS.index(name) + 1}"
         uid = site.make_pod(name)
         ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-        site.api.request(
-            "PATCH",
-            f"{site.pods}/{name}/status",
-            {"status": ready},
-            content_type="application/merge-patch+json",
-        )
+        site.api.patch(f"{site.pods}/{name}/status", {"status": ready})
     return stack.enter_context(site.candidate(name, *_TIMINGS, uid=uid))
 
 

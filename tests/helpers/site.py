@@ -100,11 +100,8 @@ class Site:
             "restartCount": 0,
             "state": state,
         }
-        self.api.request(
-            "PATCH",
-            f"{self.pods}/{pod}/status",
-            {"status": {"containerStatuses": [status]}},
-            content_type="application/merge-patch+json",
+        self.api.patch(
+            f"{self.pods}/{pod}/status", {"status": {"containerStatuses": [status]}}
         )
 
     def role(self, name: str) -> str | None:

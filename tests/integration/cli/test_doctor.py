@@ -73,7 +73,7 @@ def test_labels_are_compared_by_whoever_may_list_pods(
 ) -> None:
     path = f"{site.pods}/b"
     patch = {"metadata": {"labels": {"k8s-leader.io/role": "leader"}}}
-    site.api.request("PATCH", path, patch, content_type="application/merge-patch+json")
+    site.api.patch(path, patch)
     found = examined(capsys, "--safety-margin", "0.5s", status=0)
     (one,) = [one for one in found["warn"] if one["check"] == "labels"]
     assert "Pod b is labelled leader" in one["says"]

@@ -37,12 +37,7 @@ def led(site: Site) -> Site:
 
 
 def patch(site: Site, body: dict[str, Any]) -> None:
-    site.api.request(
-        "PATCH",
-        f"{site.api.lease_path(site.namespace)}/{NAME}",
-        body,
-        content_type="application/merge-patch+json",
-    )
+    site.api.patch(f"{site.api.lease_path(site.namespace)}/{NAME}", body)
 
 
 def answer(

@@ -38,11 +38,9 @@ def annotate(site: Site, **orders: str | None) -> None:
     Do what ``kubectl annotate lease reports k8s-leader.io/...`` does.
     """
     notes = {f"k8s-leader.io/{k.replace('_', '-')}": v for k, v in orders.items()}
-    site.api.request(
-        "PATCH",
+    site.api.patch(
         f"{site.api.lease_path(site.namespace)}/reports",
         {"metadata": {"annotations": notes}},
-        content_type="application/merge-patch+json",
     )
 
 

@@ -99,12 +99,7 @@ def test_a_label_that_somebody_changed_is_put_right_at_the_next_term(
 ) -> None:
     uid = site.make_pod("a", **{COST.replace("/", "__"): "1000"})
     patch = {"metadata": {"labels": {ROLE: "leader"}}}
-    site.api.request(
-        "PATCH",
-        f"{site.pods}/a",
-        patch,
-        content_type="application/merge-patch+json",
-    )
+    site.api.patch(f"{site.pods}/a", patch)
     with site.candidate("b") as b:
         wait_until(lambda: site.role("b") == "leader")
         with site.candidate("a", uid=uid) as a:  # its container was killed as leader
@@ -117,11 +112,9 @@ def test_a_label_that_somebody_changed_is_put_right_at_the_next_term(
 def test_annotations_of_others_survive_our_notes(site: Site) -> None:
     with site.candidate("a") as a:
         wait_until(site.journal.tokens)
-        site.api.request(
-            "PATCH",
+        site.api.patch(
             site.api.lease_path(site.namespace, NAME),
             {"metadata": {"annotations": {"team": "blue"}}},
-            content_type="application/merge-patch+json",
         )
         version = site.lease()["metadata"]["resourceVersion"]
         wait_until(lambda: site.lease()["metadata"]["resourceVersion"] != version)
@@ -253,13 +246,8 @@ def _hanging_webhook(port: int) -> dict[str, Any]:
 
 def _hangs(site: Site) -> bool:
     try:
-        site.api.request(
-            "PATCH",
-            f"{site.pods}/a",
-            {"metadata": {"labels": {"probe": os.urandom(4).hex()}}},
-            content_type="application/merge-patch+json",
-            timeout=1.0,
-        )
+        probe = {"metadata": {"labels": {"probe": os.urandom(4).hex()}}}
+        site.api.patch(f"{site.pods}/a", probe, timeout=1.0)
     except TimeoutError:
         return True
     return False

@@ -57,11 +57,9 @@ class Site:
         """
         Change the Lease as it is now: a renewal in between is no conflict.
         """
-        self.api.request(
-            "PATCH",
+        self.api.patch(
             self.api.lease_path(self.namespace, NAME),
             {"spec": spec, "metadata": {"labels": labels or {}}},
-            content_type="application/merge-patch+json",
         )
 
     def lease(self) -> dict[str, object]:

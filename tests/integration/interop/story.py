@@ -191,5 +191,4 @@ class Story:
 
     def _edit(self, **metadata: dict[str, str]) -> None:
         path = self._api.lease_path(self._namespace, LEASE)
-        kind = "application/merge-patch+json"
-        self._api.request("PATCH", path, {"metadata": metadata}, content_type=kind)
+        self._api.patch(path, {"metadata": metadata})

@@ -164,11 +164,9 @@ def _step_down(story: Story) -> None:
     """
     leader, site = story.leader(), story.site
     story.act("told to step down")
-    site.api.request(
-        "PATCH",
+    site.api.patch(
         site.api.lease_path(site.namespace, NAME),
         {"metadata": {"annotations": {STEP_DOWN: "true"}}},
-        content_type="application/merge-patch+json",
     )
     wait_until(lambda: not leader.leads(site.journal), why="another leads")
 

@@ -42,7 +42,7 @@ def make_lease(
 
 
 def patch(site: Site, path: str, body: dict[str, Any]) -> None:
-    site.api.request("PATCH", path, body, content_type="application/merge-patch+json")
+    site.api.patch(path, body)
 
 
 def scrape(port: int) -> str:
